@@ -1,0 +1,1 @@
+"""Commands: the face of Pumice in a terminal."""

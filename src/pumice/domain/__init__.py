@@ -1,0 +1,1 @@
+"""Values and rules of serving; no IO, no clock, no threads."""

@@ -1,0 +1,157 @@
+"""Named tensors that a model takes and gives, and the check of a request against them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+import numpy as np
+
+from pumice.domain.datatypes import DATATYPE_NAMES, FLOATS, NUMPY_TYPES
+from pumice.domain.errors import BadSetting, SignatureMismatch
+
+Arrays = Mapping[str, np.ndarray]
+"""Tensors by name."""
+
+MAX_RANK = 32
+"""The most axes that a tensor may have."""
+
+
+class Tensor(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One named tensor of a signature.
+
+    Attributes:
+        name: Any non-empty string.
+        datatype: A name of `pumice.domain.datatypes.NUMPY_TYPES`.
+        shape: Sizes of the axes; -1 is any size. In a batchable signature the first -1 is the batch.
+        optional: The input may be left out.
+    """
+
+    name: str
+    datatype: str
+    shape: list[int]
+    optional: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse what no tensor can be.
+
+        Raises:
+            BadSetting: The name is empty, the datatype unknown, or the shape impossible.
+        """
+        if not self.name:
+            raise BadSetting("signature", "a tensor without a name", "a non-empty name")
+        if self.datatype not in NUMPY_TYPES:
+            raise BadSetting(f"datatype of tensor '{self.name}'", repr(self.datatype), ", ".join(NUMPY_TYPES))
+        if len(self.shape) > MAX_RANK or any(size < -1 for size in self.shape):
+            raise BadSetting(f"shape of tensor '{self.name}'", str(self.shape), f"up to {MAX_RANK} sizes >= 0, or -1")
+
+    @property
+    def dtype(self) -> np.dtype[np.generic]:
+        """The numpy type."""
+        return NUMPY_TYPES[self.datatype]
+
+    def fits(self, shape: Sequence[int]) -> bool:
+        """Whether an array of this shape may stand here."""
+        own = self.shape
+        if len(own) != len(shape):
+            return False
+        return all(want in (-1, size) for want, size in zip(own, shape, strict=True))
+
+    def __str__(self) -> str:
+        return f"{self.datatype} {self.shape}"
+
+
+class Signature(msgspec.Struct, frozen=True):
+    """What a model takes and what it gives.
+
+    Attributes:
+        inputs: Tensors of a request.
+        outputs: Tensors of an answer.
+    """
+
+    inputs: list[Tensor]
+    outputs: list[Tensor]
+
+    def __post_init__(self) -> None:
+        """Refuse double names.
+
+        Raises:
+            BadSetting: Two inputs or two outputs have one name.
+        """
+        for side, tensors in (("inputs", self.inputs), ("outputs", self.outputs)):
+            names = [t.name for t in tensors]
+            if len(set(names)) != len(names):
+                raise BadSetting(f"signature {side}", str(names), "names that differ")
+
+    @property
+    def batchable(self) -> bool:
+        """Whether every tensor's first axis is free, so that rows of several callers can be joined."""
+        tensors = [*self.inputs, *self.outputs]
+        return bool(self.inputs) and all(t.shape and t.shape[0] == -1 for t in tensors)
+
+
+class SignatureCheck:
+    """A signature made ready to check many requests cheaply.
+
+    Args:
+        model: Name of the model, for the messages.
+        signature: What the model takes.
+        batchable: All inputs must then agree in their first axis.
+        allow_nonfinite: Whether NaN and infinity may come in floating inputs.
+    """
+
+    __slots__ = ("_allow_nonfinite", "_batchable", "_inputs", "_model", "_required")
+
+    def __init__(self, model: str, signature: Signature, *, batchable: bool, allow_nonfinite: bool = False) -> None:
+        self._model = model
+        self._inputs = {t.name: (t, t.dtype) for t in signature.inputs}
+        self._required = [t.name for t in signature.inputs if not t.optional]
+        self._batchable = batchable
+        self._allow_nonfinite = allow_nonfinite
+
+    def rows(self, inputs: Arrays) -> int:
+        """Check the inputs of one request and return how many rows it has (1 if the model is not batchable).
+
+        Raises:
+            SignatureMismatch: A name, datatype, shape or value does not fit.
+        """
+        specs = self._inputs
+        rows = -1
+        for name, array in inputs.items():
+            entry = specs.get(name)
+            if entry is None:
+                raise self._mismatch(f"input '{name}'", "an unknown name", f"the names {sorted(specs)}")
+            tensor, dtype = entry
+            if array.dtype != dtype or not tensor.fits(array.shape):
+                given = f"{DATATYPE_NAMES.get(array.dtype, array.dtype)} {list(array.shape)}"
+                raise self._mismatch(f"input '{name}'", given, str(tensor))
+            if not self._allow_nonfinite and tensor.datatype in FLOATS and not _finite(array):
+                raise self._mismatch(f"input '{name}'", "NaN or infinity", "finite numbers")
+            if self._batchable:
+                if rows not in (-1, array.shape[0]):
+                    raise self._mismatch(f"input '{name}'", f"{array.shape[0]} rows", f"{rows} as in the others")
+                rows = array.shape[0]
+        if len(inputs) < len(specs):
+            self._check_missing(inputs)
+        if rows == 0:
+            raise self._mismatch("the request", "0 rows", "at least 1 row")
+        return max(rows, 1)
+
+    def _check_missing(self, inputs: Arrays) -> None:
+        missing = [name for name in self._required if name not in inputs]
+        if missing:
+            raise self._mismatch("the request", f"no input {missing}", f"all of {self._required}")
+
+    def _mismatch(self, what: str, given: str, allowed: str) -> SignatureMismatch:
+        return SignatureMismatch(self._model, what, given, allowed)
+
+
+def _finite(array: np.ndarray) -> bool:
+    """Whether no element is NaN or infinite.
+
+    The sum is not finite if any element is not, and costs a third of looking at every element; where finite elements
+    overflow in the sum the slow look decides.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        total = array.sum()
+    return bool(np.isfinite(total)) or bool(np.isfinite(array).all())
