@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 import numpy as np
 
-from pumice.domain.datatypes import DATATYPE_NAMES, FLOATS, NUMPY_TYPES
+from pumice.domain.datatypes import DATATYPE_NAMES, NUMPY_TYPES
 from pumice.domain.errors import BadSetting, SignatureMismatch
 
 Arrays = Mapping[str, np.ndarray]
@@ -97,23 +97,21 @@ class SignatureCheck:
         model: Name of the model, for the messages.
         signature: What the model takes.
         batchable: All inputs must then agree in their first axis.
-        allow_nonfinite: Whether NaN and infinity may come in floating inputs.
     """
 
-    __slots__ = ("_allow_nonfinite", "_batchable", "_inputs", "_model", "_required")
+    __slots__ = ("_batchable", "_inputs", "_model", "_required")
 
-    def __init__(self, model: str, signature: Signature, *, batchable: bool, allow_nonfinite: bool = False) -> None:
+    def __init__(self, model: str, signature: Signature, *, batchable: bool) -> None:
         self._model = model
-        self._inputs = {t.name: (t, t.dtype) for t in signature.inputs}
+        self._inputs = {t.name: (t, t.dtype, _fixed_tail(t)) for t in signature.inputs}
         self._required = [t.name for t in signature.inputs if not t.optional]
         self._batchable = batchable
-        self._allow_nonfinite = allow_nonfinite
 
     def rows(self, inputs: Arrays) -> int:
         """Check the inputs of one request and return how many rows it has (1 if the model is not batchable).
 
         Raises:
-            SignatureMismatch: A name, datatype, shape or value does not fit.
+            SignatureMismatch: A name, datatype or shape does not fit.
         """
         specs = self._inputs
         rows = -1
@@ -121,21 +119,26 @@ class SignatureCheck:
             entry = specs.get(name)
             if entry is None:
                 raise self._mismatch(f"input '{name}'", "an unknown name", f"the names {sorted(specs)}")
-            tensor, dtype = entry
-            if array.dtype != dtype or not tensor.fits(array.shape):
-                given = f"{DATATYPE_NAMES.get(array.dtype, array.dtype)} {list(array.shape)}"
+            tensor, dtype, tail = entry
+            shape = array.shape
+            # numpy keeps one object per built-in type, so identity nearly always decides
+            same_type = array.dtype is dtype or array.dtype == dtype
+            if not same_type or not (shape[1:] == tail and shape if tail is not None else tensor.fits(shape)):
+                given = f"{DATATYPE_NAMES.get(array.dtype, array.dtype)} {list(shape)}"
                 raise self._mismatch(f"input '{name}'", given, str(tensor))
-            if not self._allow_nonfinite and tensor.datatype in FLOATS and not _finite(array):
-                raise self._mismatch(f"input '{name}'", "NaN or infinity", "finite numbers")
             if self._batchable:
-                if rows not in (-1, array.shape[0]):
-                    raise self._mismatch(f"input '{name}'", f"{array.shape[0]} rows", f"{rows} as in the others")
-                rows = array.shape[0]
+                if rows not in (-1, shape[0]):
+                    raise self._mismatch(f"input '{name}'", f"{shape[0]} rows", f"{rows} as in the others")
+                rows = shape[0]
         if len(inputs) < len(specs):
             self._check_missing(inputs)
         if rows == 0:
             raise self._mismatch("the request", "0 rows", "at least 1 row")
         return max(rows, 1)
+
+    def nonfinite(self, name: str) -> SignatureMismatch:
+        """Build the error of an input that holds NaN or infinity."""
+        return self._mismatch(f"input '{name}'", "NaN or infinity", "finite numbers")
 
     def _check_missing(self, inputs: Arrays) -> None:
         missing = [name for name in self._required if name not in inputs]
@@ -146,12 +149,23 @@ class SignatureCheck:
         return SignatureMismatch(self._model, what, given, allowed)
 
 
-def _finite(array: np.ndarray) -> bool:
-    """Whether no element is NaN or infinite.
+def _fixed_tail(tensor: Tensor) -> tuple[int, ...] | None:
+    """The sizes after a free first axis, or None where a plain comparison cannot decide."""
+    if tensor.shape and tensor.shape[0] == -1 and -1 not in tensor.shape[1:]:
+        return tuple(tensor.shape[1:])
+    return None
 
-    The sum is not finite if any element is not, and costs a third of looking at every element; where finite elements
-    overflow in the sum the slow look decides.
+
+def finite_rows(array: np.ndarray) -> np.ndarray | None:
+    """Tell which rows hold only finite numbers.
+
+    Args:
+        array: Floats [rows, ...].
+
+    Returns:
+        None if all do (the usual case, one cheap look), else booleans [rows].
     """
-    with np.errstate(over="ignore", invalid="ignore"):
-        total = array.sum()
-    return bool(np.isfinite(total)) or bool(np.isfinite(array).all())
+    finite = np.isfinite(array)
+    if finite.all():
+        return None
+    return np.asarray(finite.reshape(len(array), -1).all(axis=1))

@@ -1,0 +1,1 @@
+"""One leaf per model format, found by entry point (``pumice.engines``)."""

@@ -1,0 +1,117 @@
+"""The contract between a replica and an engine.
+
+An engine is one class. It is made with an `EngineConfig`, which loads the model, and is then called from one thread
+at a time. Its heavy library is imported in its own module only when the class is made, never when the module is.
+"""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Mapping
+from pathlib import Path
+from typing import ClassVar
+
+import msgspec
+import numpy as np
+
+from pumice.domain.model import Manifest, Parameter
+from pumice.domain.signature import Signature
+
+
+class EngineConfig(msgspec.Struct, frozen=True):
+    """What an engine needs to load a model.
+
+    Attributes:
+        source: What the user named: a path or ``module:Class``.
+        path: The model's file or folder, or an empty string where there is none.
+        manifest: What is known of the model besides its file.
+        threads: Threads of one inference; at least 1.
+        provider: Execution provider by its short name (``cpu``, ``cuda``, ``tensorrt``, ``openvino``, ``coreml``,
+            ``directml``), or ``auto``.
+        device: Device number for providers that have several.
+    """
+
+    source: str
+    path: str
+    manifest: Manifest
+    threads: int = 1
+    provider: str = "auto"
+    device: int = 0
+
+
+class Traits(msgspec.Struct, frozen=True):
+    """What an engine found out of its model while loading, over and above the signature.
+
+    Attributes:
+        batchable: Rows may be joined; None: decided by the signature's free first axes.
+        deterministic: Equal inputs give equal answers.
+        idempotent: Running twice does no harm.
+        max_batch_size: The model's own limit (rows), or None.
+        placement: What was really chosen: provider, device, threads.
+        metadata: What the file says of itself (producer, description, custom keys).
+    """
+
+    batchable: bool | None = None
+    deterministic: bool = True
+    idempotent: bool = True
+    max_batch_size: int | None = None
+    placement: dict[str, Parameter] = msgspec.field(default_factory=dict)
+    metadata: dict[str, str] = msgspec.field(default_factory=dict)
+
+
+class Engine(abc.ABC):
+    """Runs one model of one format.
+
+    Attributes:
+        name: Name in the entry point and in a manifest's ``format``.
+        platform: The field's name of the format in OIP metadata.
+        suffixes: File endings that this engine takes (lower case, with the dot).
+        signature: Named tensors of the model; set when made.
+        traits: What was found while loading; set when made.
+    """
+
+    name: ClassVar[str]
+    platform: ClassVar[str]
+    suffixes: ClassVar[tuple[str, ...]] = ()
+
+    signature: Signature
+    traits: Traits
+
+    @classmethod
+    def takes(cls, source: str, path: Path | None) -> bool:
+        """Whether this engine can run a source; looks at names only, never into files."""
+        del source
+        return path is not None and path.suffix.lower() in cls.suffixes
+
+    @abc.abstractmethod
+    def __init__(self, config: EngineConfig) -> None:
+        """Load the model.
+
+        Raises:
+            BadArtefact: The file cannot be used.
+            BadSetting: A setting is unknown or not possible here.
+            MissingDependency: The engine's library is not installed.
+        """
+
+    @abc.abstractmethod
+    def run(self, inputs: Mapping[str, np.ndarray], parameters: Mapping[str, Parameter]) -> dict[str, np.ndarray]:
+        """Run the model once.
+
+        Args:
+            inputs: Arrays that fit `signature`, row-major, read-only; valid during the call only. ``BYTES`` are
+                object arrays of ``bytes``.
+            parameters: The requests' own parameters, the same for all rows.
+
+        Returns:
+            All outputs of `signature` by name; rows stand in the order of the inputs' rows.
+
+        Raises:
+            Exception: Whatever the model raises; the replica reports it and goes on.
+        """
+
+    def warm_inputs(self) -> dict[str, np.ndarray] | None:
+        """Inputs of a typical request for warming up, or None if zeros in the signature's shape will do."""
+        return None
+
+    def close(self) -> None:
+        """Free what the model holds; `run` is not called any more."""
