@@ -1,0 +1,155 @@
+"""Settings, read in one place.
+
+Precedence, highest first: command line, environment (``PUMICE_*``), file (``-f pumice.yaml``), default.
+Nothing else in the package reads the environment.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+from pumice.domain.errors import BadSetting
+from pumice.domain.model import Manifest
+
+ENV_PREFIX = "PUMICE_"
+
+
+class ModelSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How one model is served. A value left out is taken from the server's settings of the same name."""
+
+    name: Annotated[str, Meta(description="Name under which callers find the model.")]
+    source: Annotated[str, Meta(description="A path, or `module:Class` for a Python model.")]
+    version: Annotated[str, Meta(description="Version shown to callers.")] = "1"
+    replicas: Annotated[int | None, Meta(description="Worker processes that hold the model.")] = None
+    threads: Annotated[int | None, Meta(description="Threads of one inference; 0: cores / replicas.")] = None
+    provider: Annotated[str | None, Meta(description="Execution provider.")] = None
+    device: Annotated[int, Meta(description="Number of the device, for providers that have several.")] = 0
+    max_batch_size: Annotated[int | None, Meta(description="Most rows of a batch.")] = None
+    max_delay_ms: Annotated[float | None, Meta(description="Longest wait for a fuller batch (ms).")] = None
+    timeout: Annotated[float | None, Meta(description="Longest that one call of the model may take (s).")] = None
+    cache_size: Annotated[int | None, Meta(description="Size of the response cache (bytes); 0: off.")] = None
+    manifest: Annotated[
+        dict[str, Any], Meta(description="Keys of the manifest that are said here instead of beside the file.")
+    ] = msgspec.field(default_factory=dict)
+
+
+class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Settings of a server, each with its unit."""
+
+    host: Annotated[str, Meta(description="Address to listen on.")] = "127.0.0.1"
+    port: Annotated[int, Meta(description="Port of HTTP; 0: any free one.", ge=0, le=65535)] = 8000
+    grpc_port: Annotated[int, Meta(description="Port of gRPC; 0: any free one, -1: no gRPC.", ge=-1, le=65535)] = 8001
+    home: Annotated[str, Meta(description="Folder of the database and of everything else that lasts.")] = "~/.pumice"
+    replicas: Annotated[int, Meta(description="Worker processes per model.", ge=1, le=1024)] = 1
+    threads: Annotated[int, Meta(description="Threads of one inference; 0: cores / replicas.", ge=0, le=1024)] = 0
+    provider: Annotated[
+        str, Meta(description="Execution provider: `auto`, `cpu`, `cuda`, `tensorrt`, `openvino`, `coreml`, `directml`.")
+    ] = "auto"
+    max_batch_size: Annotated[int, Meta(description="Most rows of a batch.", ge=1, le=65536)] = 32
+    max_delay_ms: Annotated[
+        float, Meta(description="Longest wait for a fuller batch (ms); 0: a batch goes as soon as a replica is free.", ge=0)
+    ] = 0.0
+    max_queue: Annotated[int, Meta(description="Most requests waiting for one version; more are refused.", ge=1)] = 10_000
+    timeout: Annotated[float, Meta(description="Longest that one call of a model may take (s).", gt=0)] = 30.0
+    load_timeout: Annotated[float, Meta(description="Longest that loading a model may take (s).", gt=0)] = 600.0
+    drain_timeout: Annotated[float, Meta(description="Longest wait for open requests when stopping (s).", ge=0)] = 30.0
+    cache_size: Annotated[int, Meta(description="Size of the response cache (bytes); 0: off.", ge=0)] = 0
+    cache_ttl: Annotated[float, Meta(description="How long a cached answer is good (s).", gt=0)] = 300.0
+    max_body_bytes: Annotated[int, Meta(description="Largest request body (bytes).", ge=1)] = 64 * 1024 * 1024
+    result_ttl: Annotated[float, Meta(description="How long results of tasks are kept (s).", gt=0)] = 86_400.0
+    task_concurrency: Annotated[int, Meta(description="Asynchronous tasks that run at once.", ge=1)] = 64
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"], Meta(description="Least level that is logged.")
+    ] = "info"
+    log_format: Annotated[
+        Literal["auto", "text", "json"], Meta(description="Form of the log; `auto`: text on a terminal, else JSON.")
+    ] = "auto"
+    models: Annotated[tuple[ModelSettings, ...], Meta(description="The models to serve.")] = ()
+
+    def of_model(self, model: ModelSettings) -> ModelSettings:
+        """Fill what a model leaves out with the server's settings."""
+        filled = {
+            key: getattr(self, key)
+            for key in ("replicas", "threads", "provider", "max_batch_size", "max_delay_ms", "timeout", "cache_size")
+            if getattr(model, key) is None
+        }
+        return msgspec.structs.replace(model, **filled)
+
+    @property
+    def home_path(self) -> Path:
+        """The home as an absolute path."""
+        return Path(self.home).expanduser().absolute()
+
+
+def load_settings(
+    command_line: Mapping[str, Any], file: Path | None = None, environ: Mapping[str, str] | None = None
+) -> Settings:
+    """Put the settings together by their precedence.
+
+    Args:
+        command_line: Values given there; None counts as not given.
+        file: A YAML file of settings.
+        environ: The environment; the process's own if left out.
+
+    Raises:
+        BadSetting: A key is unknown or a value is not allowed; the message names the origin.
+    """
+    merged: dict[str, Any] = {}
+    env = os.environ if environ is None else environ
+    for origin, values in (
+        (str(file), _from_file(file) if file else {}),
+        ("environment", dict(_from_environment(env))),
+        ("command line", {k: v for k, v in command_line.items() if v is not None}),
+    ):
+        merged |= values
+        _convert(merged, origin)
+    return _convert(merged, "settings")
+
+
+def parse_manifest(data: object, origin: str) -> Manifest:
+    """Turn parsed JSON or YAML into a manifest.
+
+    Raises:
+        BadSetting: A key is unknown or a value is not allowed.
+    """
+    try:
+        return msgspec.convert(data, Manifest)
+    except msgspec.ValidationError as error:
+        raise BadSetting(origin, str(error), f"the keys {', '.join(Manifest.__struct_fields__)}") from None
+
+
+def _convert(values: Mapping[str, Any], origin: str) -> Settings:
+    unknown = sorted(set(values) - set(Settings.__struct_fields__))
+    if unknown:
+        raise BadSetting(f"{origin}: '{unknown[0]}'", "an unknown setting", ", ".join(Settings.__struct_fields__))
+    try:
+        return msgspec.convert(values, Settings, strict=False)
+    except msgspec.ValidationError as error:
+        detail, _, where = str(error).partition(" - at ")
+        key = where.strip("`").removeprefix("$.") or "settings"
+        given = repr(values.get(key, "see the message"))
+        raise BadSetting(f"{origin}: '{key}'", given, detail) from None
+
+
+def _from_file(file: Path) -> dict[str, Any]:
+    import yaml
+
+    try:
+        data = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise BadSetting(str(file), str(error), "a readable YAML file of settings") from None
+    if not isinstance(data, dict):
+        raise BadSetting(str(file), type(data).__name__, "a mapping of settings, for example 'models: [...]'")
+    return data
+
+
+def _from_environment(environ: Mapping[str, str]) -> Iterator[tuple[str, Any]]:
+    for key, value in environ.items():
+        if key.startswith(ENV_PREFIX):
+            yield key.removeprefix(ENV_PREFIX).lower(), value
