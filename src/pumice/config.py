@@ -49,13 +49,14 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     replicas: Annotated[int, Meta(description="Worker processes per model.", ge=1, le=1024)] = 1
     threads: Annotated[int, Meta(description="Threads of one inference; 0: cores / replicas.", ge=0, le=1024)] = 0
     provider: Annotated[
-        str, Meta(description="Execution provider: `auto`, `cpu`, `cuda`, `tensorrt`, `openvino`, `coreml`, `directml`.")
+        str, Meta(description="Execution provider: auto, cpu, cuda, tensorrt, openvino, coreml or directml.")
     ] = "auto"
     max_batch_size: Annotated[int, Meta(description="Most rows of a batch.", ge=1, le=65536)] = 32
     max_delay_ms: Annotated[
-        float, Meta(description="Longest wait for a fuller batch (ms); 0: a batch goes as soon as a replica is free.", ge=0)
+        float,
+        Meta(description="Longest wait for a fuller batch (ms); 0: none, a free replica takes what is there.", ge=0),
     ] = 0.0
-    max_queue: Annotated[int, Meta(description="Most requests waiting for one version; more are refused.", ge=1)] = 10_000
+    max_queue: Annotated[int, Meta(description="Most requests that wait for one version.", ge=1)] = 10_000
     timeout: Annotated[float, Meta(description="Longest that one call of a model may take (s).", gt=0)] = 30.0
     load_timeout: Annotated[float, Meta(description="Longest that loading a model may take (s).", gt=0)] = 600.0
     drain_timeout: Annotated[float, Meta(description="Longest wait for open requests when stopping (s).", ge=0)] = 30.0

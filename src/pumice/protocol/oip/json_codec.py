@@ -1,0 +1,252 @@
+"""Inference requests and answers as JSON, with or without binary tensors behind it.
+
+Sources: Open Inference Protocol ``inference_rest.md`` and Triton's binary tensor data extension.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from pumice.domain.datatypes import BYTES, DATATYPE_NAMES
+from pumice.domain.errors import MalformedInput, Unsupported
+from pumice.domain.request import InferRequest, InferResult
+from pumice.domain.signature import Signature
+from pumice.protocol.oip.tensors import check_shape, from_bytes, numpy_type, to_bytes
+from pumice.protocol.oip.types import WireRequest, apply_parameters
+
+_EMPTY: dict[str, Any] = {}
+
+
+class JsonInput(msgspec.Struct):
+    """An input tensor; ``data`` is absent when its bytes follow the JSON."""
+
+    name: str
+    shape: tuple[int, ...]
+    datatype: str
+    data: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    parameters: dict[str, Any] = _EMPTY
+
+
+class JsonWanted(msgspec.Struct):
+    """An output that is asked for."""
+
+    name: str
+    parameters: dict[str, Any] = _EMPTY
+
+
+class JsonRequest(msgspec.Struct):
+    """The body of ``POST /v2/models/{model}/infer``."""
+
+    inputs: list[JsonInput]
+    id: str = ""
+    parameters: dict[str, Any] = _EMPTY
+    outputs: list[JsonWanted] = []
+
+
+class JsonOutput(msgspec.Struct, omit_defaults=True):
+    """An output tensor."""
+
+    name: str
+    datatype: str
+    shape: tuple[int, ...]
+    data: list[Any] | msgspec.UnsetType = msgspec.UNSET
+    parameters: dict[str, int] = {}
+
+
+class JsonResponse(msgspec.Struct, omit_defaults=True):
+    """The answer to a `JsonRequest`."""
+
+    model_name: str
+    model_version: str
+    outputs: list[JsonOutput]
+    id: str = ""
+
+
+_decode_request = msgspec.json.Decoder(JsonRequest).decode
+_encode = msgspec.json.Encoder().encode
+_ELEMENTS: Mapping[str, type] = {"b": bool, "i": int, "u": int, "f": float, "O": str}
+_decoders: dict[tuple[str, int], msgspec.json.Decoder[Any]] = {}
+
+
+def decode_infer(body: bytes, json_length: int | None = None) -> WireRequest:
+    """Read the body of an inference request.
+
+    Args:
+        body: JSON, and the tensors' bytes behind it if ``json_length`` says so.
+        json_length: Value of ``Inference-Header-Content-Length``; None: all is JSON.
+
+    Raises:
+        MalformedInput: The bytes are not such a request.
+        Unsupported: It asks for something that this server does not do.
+    """
+    if json_length is not None and not 0 < json_length <= len(body):
+        raise MalformedInput(
+            "header 'Inference-Header-Content-Length'", f"{json_length}; the body has {len(body)} bytes"
+        )
+    try:
+        parsed = _decode_request(body if json_length is None else memoryview(body)[:json_length])
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise MalformedInput("body", str(error)) from None
+    except RecursionError:
+        raise MalformedInput("body", "nested too deeply") from None
+    tail = memoryview(b"") if json_length is None else memoryview(body)[json_length:]
+    wire = WireRequest(InferRequest(_read_inputs(parsed.inputs, tail)), parsed.id)
+    if parsed.parameters:
+        apply_parameters(wire, parsed.parameters, time.monotonic())
+    if parsed.outputs:
+        _read_wanted(wire, parsed.outputs)
+    return wire
+
+
+def decode_raw(body: bytes, signature: Signature) -> WireRequest:
+    """Read a body that is the bytes of the model's only input (``Inference-Header-Content-Length: 0``).
+
+    Raises:
+        MalformedInput: The model has several inputs, or the bytes do not make up whole rows.
+    """
+    if len(signature.inputs) != 1:
+        raise MalformedInput("body", f"raw bytes need a model of one input; this one has {len(signature.inputs)}")
+    tensor = signature.inputs[0]
+    free = tensor.shape.count(-1)
+    if tensor.datatype == BYTES:
+        array = np.empty(1, dtype=object)
+        array[0] = body
+        return WireRequest(InferRequest({tensor.name: array.reshape([1] * len(tensor.shape))}), binary_default=True)
+    fixed = tensor.dtype.itemsize
+    for size in tensor.shape:
+        fixed *= 1 if size == -1 else size
+    if free > 1 or len(body) % max(fixed, 1):
+        raise MalformedInput("body", f"{len(body)} bytes do not make up {tensor.datatype} {tensor.shape}")
+    shape = tuple(len(body) // fixed if size == -1 else size for size in tensor.shape)
+    return WireRequest(
+        InferRequest({tensor.name: from_bytes(tensor.name, tensor.datatype, shape, body)}), binary_default=True
+    )
+
+
+def encode_result(result: InferResult, wire: WireRequest) -> tuple[list[bytes], int | None]:
+    """Write an answer as its request wants it.
+
+    Returns:
+        The pieces of the body, and the length of the JSON (bytes) if binary tensors follow it.
+
+    Raises:
+        MalformedInput: The request asks for an output that the model does not have.
+        Unsupported: Bytes that are no UTF-8 text were asked for as JSON.
+    """
+    outputs: list[JsonOutput] = []
+    chunks: list[bytes] = []
+    for name in wire.outputs or result.outputs:
+        array = result.outputs.get(name)
+        if array is None:
+            raise MalformedInput(f"output '{name}'", f"model '{result.model}' has the outputs {list(result.outputs)}")
+        datatype = DATATYPE_NAMES[array.dtype]
+        if wire.binary_default or name in wire.binary:
+            chunk = to_bytes(array)
+            chunks.append(chunk)
+            outputs.append(JsonOutput(name, datatype, array.shape, parameters={"binary_data_size": len(chunk)}))
+        else:
+            outputs.append(JsonOutput(name, datatype, array.shape, json_data(name, array)))
+    head = _encode(JsonResponse(result.model, result.version, outputs, wire.id))
+    return [head, *chunks], len(head) if chunks else None
+
+
+def json_data(name: str, array: np.ndarray) -> list[Any]:
+    """List an array's elements in row-major order, byte strings as text.
+
+    Raises:
+        Unsupported: Byte strings that are no UTF-8 text.
+    """
+    items: list[Any] = array.ravel().tolist()
+    if array.dtype.kind != "O":
+        return items
+    try:
+        return [item.decode() if isinstance(item, bytes) else item for item in items]
+    except UnicodeDecodeError:
+        raise Unsupported(
+            f"output '{name}' as JSON", 'it is no UTF-8 text; ask for it with "binary_data": true'
+        ) from None
+
+
+def array_from_json(name: str, datatype: str, shape: tuple[int, ...], data: msgspec.Raw | bytes) -> np.ndarray:
+    """Build an array from JSON, flat or nested.
+
+    Raises:
+        MalformedInput: An element has the wrong type or is out of range, or the number of elements is another.
+    """
+    dtype = numpy_type(name, datatype)
+    count = check_shape(name, shape)
+    text = bytes(data)
+    try:
+        items = _decoder(dtype.kind, _depth(text)).decode(text)
+        array = _fill(items) if datatype == BYTES else np.array(items, dtype=dtype)
+    except (msgspec.DecodeError, ValueError, OverflowError, RecursionError) as error:
+        raise MalformedInput(f"data of '{name}'", f"not {datatype}: {error}") from None
+    if array.size != count:
+        raise MalformedInput(f"data of '{name}'", f"{array.size} elements; shape {list(shape)} takes {count}")
+    return array.reshape(shape)
+
+
+def _read_inputs(inputs: list[JsonInput], tail: memoryview) -> dict[str, np.ndarray]:
+    arrays: dict[str, np.ndarray] = {}
+    offset = 0
+    for item in inputs:
+        name = item.name
+        if name in arrays:
+            raise MalformedInput(f"input '{name}'", "given twice")
+        if item.data is not msgspec.UNSET:
+            arrays[name] = array_from_json(name, item.datatype, item.shape, item.data)
+            continue
+        size = item.parameters.get("binary_data_size")
+        if not isinstance(size, int) or not 0 <= size <= len(tail) - offset:
+            given = f"{size!r} with {len(tail) - offset} bytes left in the body"
+            raise MalformedInput(f"input '{name}'", f"has no 'data', and 'binary_data_size' is {given}")
+        arrays[name] = from_bytes(name, item.datatype, item.shape, tail[offset : offset + size])
+        offset += size
+    if offset != len(tail):
+        raise MalformedInput("body", f"{len(tail) - offset} bytes belong to no input")
+    return arrays
+
+
+def _read_wanted(wire: WireRequest, outputs: list[JsonWanted]) -> None:
+    wire.outputs = tuple(item.name for item in outputs)
+    wire.binary = frozenset(item.name for item in outputs if item.parameters.get("binary_data") is True)
+
+
+def _decoder(kind: str, depth: int) -> msgspec.json.Decoder[Any]:
+    decoder = _decoders.get((kind, depth))
+    if decoder is None:
+        nested: Any = _ELEMENTS[kind]
+        for _ in range(depth):
+            nested = list[nested]
+        decoder = _decoders[kind, depth] = msgspec.json.Decoder(nested)
+    return decoder
+
+
+def _depth(text: bytes) -> int:
+    """Count the brackets that open nested lists; at least 1, at most what a tensor may have."""
+    depth = 0
+    for byte in text[:256]:
+        if byte == 0x5B:
+            depth += 1
+        elif byte not in b" \t\r\n":
+            break
+    return min(max(depth, 1), 32)
+
+
+def _fill(items: list[Any]) -> np.ndarray:
+    flat: list[bytes] = []
+    stack = list(reversed(items))
+    while stack:
+        item = stack.pop()
+        if isinstance(item, list):
+            stack.extend(reversed(item))
+        else:
+            flat.append(item.encode())
+    array = np.empty(len(flat), dtype=object)
+    array[:] = flat
+    return array

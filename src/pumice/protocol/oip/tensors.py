@@ -1,0 +1,95 @@
+"""Tensor bytes of the Open Inference Protocol: little-endian, row-major; BYTES elements behind their length."""
+
+from __future__ import annotations
+
+import struct
+from math import prod
+
+import numpy as np
+
+from pumice.domain.datatypes import BYTES, NUMPY_TYPES
+from pumice.domain.errors import MalformedInput
+from pumice.domain.signature import MAX_RANK
+
+_LENGTH = struct.Struct("<I")
+
+
+def check_shape(name: str, shape: tuple[int, ...]) -> int:
+    """Return the number of elements.
+
+    Raises:
+        MalformedInput: A size is negative, or there are too many axes.
+    """
+    if len(shape) > MAX_RANK or any(size < 0 for size in shape):
+        raise MalformedInput(f"shape of '{name}'", f"{list(shape)[:8]}; expected up to {MAX_RANK} sizes >= 0")
+    return prod(shape)
+
+
+def numpy_type(name: str, datatype: str) -> np.dtype[np.generic]:
+    """Return the numpy type of a datatype.
+
+    Raises:
+        MalformedInput: There is no such datatype.
+    """
+    dtype = NUMPY_TYPES.get(datatype)
+    if dtype is None:
+        raise MalformedInput(f"datatype of '{name}'", f"'{datatype[:32]}' is none of {', '.join(NUMPY_TYPES)}")
+    return dtype
+
+
+def from_bytes(name: str, datatype: str, shape: tuple[int, ...], data: bytes | memoryview) -> np.ndarray:
+    """Build an array from its wire bytes; numbers are a view, not a copy.
+
+    Raises:
+        MalformedInput: The bytes do not make up exactly that shape.
+    """
+    dtype = numpy_type(name, datatype)
+    count = check_shape(name, shape)
+    if datatype == BYTES:
+        return split_bytes(name, data, count).reshape(shape)
+    if len(data) != count * dtype.itemsize:
+        need = count * dtype.itemsize
+        raise MalformedInput(f"data of '{name}'", f"{len(data)} bytes; {datatype} {list(shape)} takes {need}")
+    return np.frombuffer(data, dtype=dtype).reshape(shape)
+
+
+def split_bytes(name: str, data: bytes | memoryview, count: int) -> np.ndarray:
+    """Cut length-prefixed elements apart.
+
+    Returns:
+        An object array [count] of bytes.
+
+    Raises:
+        MalformedInput: A length points past the end, or the number of elements is another.
+    """
+    if count * _LENGTH.size > len(data):
+        raise MalformedInput(f"data of '{name}'", f"{len(data)} bytes cannot hold {count} elements")
+    items = np.empty(count, dtype=object)
+    offset, end, view = 0, len(data), memoryview(data)
+    for index in range(count):
+        start = offset + _LENGTH.size
+        if start > end:
+            raise MalformedInput(f"data of '{name}'", f"ends before element {index} of {count}")
+        offset = start + _LENGTH.unpack_from(view, offset)[0]
+        if offset > end:
+            raise MalformedInput(f"data of '{name}'", f"element {index} reaches past the end")
+        items[index] = bytes(view[start:offset])
+    if offset != end:
+        raise MalformedInput(f"data of '{name}'", f"{end - offset} bytes too many after {count} elements")
+    return items
+
+
+def to_bytes(array: np.ndarray) -> bytes:
+    """Give the wire bytes of an array; str elements are encoded as UTF-8."""
+    if array.dtype.kind in "OSU":
+        return join_bytes(array)
+    return array.tobytes()
+
+
+def join_bytes(array: np.ndarray) -> bytes:
+    """Put byte strings behind their lengths, one after the other."""
+    parts: list[bytes] = []
+    for item in array.ravel().tolist():
+        data = item if isinstance(item, bytes) else str(item).encode()
+        parts += (_LENGTH.pack(len(data)), data)
+    return b"".join(parts)

@@ -1,0 +1,82 @@
+"""What an inference request of the Open Inference Protocol says beyond the tensors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from pumice.domain.errors import MalformedInput, Unsupported
+from pumice.domain.model import Parameter
+from pumice.domain.request import DEFAULT_PRIORITY, LOWEST_PRIORITY, InferRequest
+
+_RESERVED = frozenset({"priority", "timeout", "headers", "binary_data_output", "binary_data_size", "binary_data"})
+_SEQUENCE = ("sequence_id", "sequence_start", "sequence_end")
+
+
+@dataclass(slots=True)
+class WireRequest:
+    """A decoded request and how its answer is wanted.
+
+    Attributes:
+        request: The inference.
+        id: The caller's id, echoed in the answer.
+        outputs: Names of the wanted outputs in their order; empty: all.
+        binary: Outputs that are wanted as bytes.
+        binary_default: Whether the other outputs are wanted as bytes.
+    """
+
+    request: InferRequest
+    id: str = ""
+    outputs: tuple[str, ...] = ()
+    binary: frozenset[str] = field(default_factory=frozenset)
+    binary_default: bool = False
+
+
+def apply_parameters(wire: WireRequest, parameters: dict[str, Any], now: float) -> None:
+    """Sort the parameters of a request into the protocol's own and the model's.
+
+    Args:
+        wire: The request that they belong to; its deadline, priority and parameters are set.
+        parameters: As they came.
+        now: The monotonic clock (s).
+
+    Raises:
+        MalformedInput: A parameter has a type or value that is not allowed.
+        Unsupported: The request belongs to a sequence.
+    """
+    request = wire.request
+    own: dict[str, Parameter] = {}
+    for key, value in parameters.items():
+        if key not in _RESERVED and not key.startswith("triton_"):
+            if key in _SEQUENCE:
+                _refuse_sequence(key, value)
+                continue
+            if not isinstance(value, str | int | float | bool):
+                raise MalformedInput(f"parameter '{key}'", "expected a string, a number or a boolean")
+            own[key] = value
+    request.parameters = own
+    wire.binary_default = parameters.get("binary_data_output") is True
+    request.priority = priority_of(parameters.get("priority", 0))
+    timeout_us = parameters.get("timeout", 0)
+    if not isinstance(timeout_us, int) or timeout_us < 0:
+        raise MalformedInput("parameter 'timeout'", "expected microseconds, a whole number >= 0")
+    if timeout_us:
+        request.deadline = now + timeout_us / 1e6
+
+
+def priority_of(value: object) -> int:
+    """Turn the protocol's priority (0: default, 1: most urgent) into ours.
+
+    Raises:
+        MalformedInput: It is no number of that range.
+    """
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= LOWEST_PRIORITY:
+        raise MalformedInput("parameter 'priority'", f"expected 0 (default) or 1 (most urgent) to {LOWEST_PRIORITY}")
+    return value or DEFAULT_PRIORITY
+
+
+def _refuse_sequence(key: str, value: object) -> None:
+    if value not in (0, "", False):
+        raise Unsupported(
+            f"parameter '{key}'", "send every request on its own; models here keep no state between requests"
+        )
