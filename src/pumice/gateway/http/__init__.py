@@ -1,0 +1,1 @@
+"""Everything that is spoken over HTTP/1.1."""
