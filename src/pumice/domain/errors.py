@@ -13,7 +13,8 @@ PumiceError
 ├── Unsupported
 ├── Unavailable                come back later
 │   ├── ModelNotReady
-│   └── Overloaded
+│   ├── Overloaded
+│   └── StorageFailed
 ├── DeadlineExceeded
 ├── Cancelled
 ├── ModelError                 the model, not the caller
@@ -275,6 +276,28 @@ class Overloaded(Unavailable):
     def message(self) -> str:
         """Say when to come back."""
         return f"{self.what}; try again in {self.retry_after_s:g} s"
+
+
+@dataclass(eq=False)
+class StorageFailed(Unavailable):
+    """Something could not be read from or written to the disk, so nothing was promised.
+
+    Args:
+        what: The file or database.
+        problem: What the system says, for example ``"database or disk is full"``.
+        retry_after_s: Seconds after which another try makes sense.
+    """
+
+    what: str
+    problem: str
+    retry_after_s: float = 5.0
+    code = "storage-failed"
+    title = "The storage failed"
+
+    @property
+    def message(self) -> str:
+        """Name the place and the fault."""
+        return f"{self.what}: {self.problem}; free space or mend it, then try again"
 
 
 @dataclass(eq=False)
