@@ -1,0 +1,74 @@
+# Everything that is done with this repository. CI runs the same commands.
+# Each target sets up what it needs in .venv; a second call finds it there and starts at once.
+# A Python other than the first suitable one: make PYTHON=/path/to/python3.12 test
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMPS := $(VENV)/.stamps
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input
+export PIP_ROOT_USER_ACTION := ignore
+
+# what is installed where is said in pyproject.toml alone
+DECLARED := pyproject.toml src/pumice/__about__.py
+
+.PHONY: help demo test check bench docs format reference clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## /\1|/p' $(MAKEFILE_LIST) | while IFS='|' read -r name what; do printf '  make %-10s %s\n' "$$name" "$$what"; done
+
+demo: $(STAMPS)/demo ## set up, then the main job on the bundled model, end to end
+	@$(BIN)/pumice demo
+
+test: $(STAMPS)/dev ## set up, then every test
+	@$(BIN)/python -m pytest -n logical --dist worksteal
+
+check: $(STAMPS)/dev ## the gates: format, lint, types, layers, and the house's own rules
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo
+	@$(BIN)/python -m pytest tests/house
+
+bench: $(STAMPS)/dev ## measure, side by side with the peers
+	@$(BIN)/python -m benchmarks.run
+
+docs: $(STAMPS)/docs ## build the documentation into site/; a broken link fails
+	@$(BIN)/python -m scripts.generate_reference --check
+	@$(BIN)/properdocs build --quiet --strict
+
+format: $(STAMPS)/dev ## put the code into its form
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+reference: $(STAMPS)/dev ## write docs/reference from the code
+	@$(BIN)/python -m scripts.generate_reference
+
+clean: ## remove everything that was built, the environment too
+	@rm -rf $(VENV) build dist site .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@find src tests benchmarks training scripts -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(STAMPS)/venv:
+	@scripts/make_venv.sh $(VENV) "$(PYTHON)"
+	@$(PIP) --upgrade 'pip>=25.1'
+	@mkdir -p $(STAMPS) && touch $@
+
+$(STAMPS)/demo: $(STAMPS)/venv $(DECLARED)
+	@echo 'setting up .venv for the demo'
+	@$(PIP) --editable '.[demo]'
+	@touch $@
+
+$(STAMPS)/dev: $(STAMPS)/venv $(DECLARED)
+	@echo 'setting up .venv with every extra, the tests and the gates'
+	@$(PIP) --editable '.[all]' --group test --group check
+	@touch $@ $(STAMPS)/demo
+
+$(STAMPS)/docs: $(STAMPS)/venv $(DECLARED)
+	@echo 'setting up .venv for the documentation'
+	@$(PIP) --editable . --group docs
+	@touch $@
