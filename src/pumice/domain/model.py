@@ -123,6 +123,7 @@ class Profile(msgspec.Struct, frozen=True):
         labels: Names of the classes.
         placement: What was really chosen: provider, device, threads.
         load_seconds: Time that loading took (s).
+        typical_warm_up: Whether the warm-up is a typical request (then it must succeed) or just zeros.
         description: For people.
     """
 
@@ -140,4 +141,5 @@ class Profile(msgspec.Struct, frozen=True):
     labels: list[str] = msgspec.field(default_factory=list)
     placement: dict[str, Parameter] = msgspec.field(default_factory=dict)
     load_seconds: float = 0.0
+    typical_warm_up: bool = False
     description: str = ""

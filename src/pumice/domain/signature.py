@@ -154,18 +154,3 @@ def _fixed_tail(tensor: Tensor) -> tuple[int, ...] | None:
     if tensor.shape and tensor.shape[0] == -1 and -1 not in tensor.shape[1:]:
         return tuple(tensor.shape[1:])
     return None
-
-
-def finite_rows(array: np.ndarray) -> np.ndarray | None:
-    """Tell which rows hold only finite numbers.
-
-    Args:
-        array: Floats [rows, ...].
-
-    Returns:
-        None if all do (the usual case, one cheap look), else booleans [rows].
-    """
-    finite = np.isfinite(array)
-    if finite.all():
-        return None
-    return np.asarray(finite.reshape(len(array), -1).all(axis=1))

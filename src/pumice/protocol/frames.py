@@ -10,7 +10,9 @@ from its start.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import msgspec
@@ -95,13 +97,15 @@ class BatchHead(msgspec.Struct, array_like=True, frozen=True):
         number: Counts up on each connection.
         tensors: The inputs.
         parameters: The requests' common parameters.
-        shared: Whether the tensors' bytes lie in shared memory.
+        shared: Bytes of the tensors in shared memory; 0: they are in the payload.
+        warm_rows: If not 0, there are no tensors and the replica runs a typical request of so many rows.
     """
 
     number: int
     tensors: list[TensorHead]
     parameters: dict[str, Parameter]
-    shared: bool
+    shared: int
+    warm_rows: int = 0
 
 
 class ReplyHead(msgspec.Struct, array_like=True, frozen=True):
@@ -111,15 +115,17 @@ class ReplyHead(msgspec.Struct, array_like=True, frozen=True):
         number: Of the batch.
         tensors: The outputs, or nothing if it failed.
         seconds: Time that the pipeline took (s).
-        shared: Whether the tensors' bytes lie in shared memory.
+        shared: Bytes of the tensors in shared memory; 0: they are in the payload.
         error: What went wrong.
+        trace: Where it went wrong, for the log.
     """
 
     number: int
     tensors: list[TensorHead]
     seconds: float
-    shared: bool
+    shared: int
     error: ErrorRecord | None = None
+    trace: str = ""
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -127,42 +133,72 @@ decode_batch = msgspec.msgpack.Decoder(BatchHead).decode
 decode_reply = msgspec.msgpack.Decoder(ReplyHead).decode
 
 
-def heads_and_chunks(arrays: Mapping[str, np.ndarray]) -> tuple[list[TensorHead], list[np.ndarray], int]:
-    """Describe tensors and collect the arrays whose bytes follow.
+@dataclass(slots=True)
+class Packed:
+    """Tensors ready to be framed.
 
-    Returns:
-        The heads, the contiguous non-BYTES arrays in their order, and the sum of their aligned sizes (bytes).
+    Attributes:
+        heads: Their descriptions.
+        pieces: For each tensor that is not BYTES, the contiguous arrays whose bytes make it up.
+        nbytes: Sum of the aligned sizes (bytes).
+    """
+
+    heads: list[TensorHead]
+    pieces: list[list[np.ndarray]]
+    nbytes: int
+
+
+def pack(requests: Sequence[Mapping[str, np.ndarray]], rows: int) -> Packed:
+    """Join the tensors of one batch without copying them.
+
+    Args:
+        requests: Tensors by name; all have the same names, datatypes and sizes after the first axis.
+        rows: Sum of their first axes; not looked at for a single request.
     """
     heads: list[TensorHead] = []
-    chunks: list[np.ndarray] = []
-    total = 0
-    for name, array in arrays.items():
-        datatype = DATATYPE_NAMES[array.dtype]
+    pieces: list[list[np.ndarray]] = []
+    nbytes = 0
+    single = len(requests) == 1
+    for name, first in requests[0].items():
+        datatype = DATATYPE_NAMES[first.dtype]
+        shape = first.shape if single else (rows, *first.shape[1:])
+        arrays = [first] if single else [request[name] for request in requests]
         if datatype == BYTES:
-            heads.append(TensorHead(name, datatype, array.shape, array.ravel().tolist()))
+            heads.append(
+                TensorHead(name, datatype, shape, [item for array in arrays for item in array.ravel().tolist()])
+            )
             continue
-        heads.append(TensorHead(name, datatype, array.shape))
-        chunks.append(array if array.flags.c_contiguous else np.ascontiguousarray(array))
-        total += aligned(array.nbytes)
-    return heads, chunks, total
+        heads.append(TensorHead(name, datatype, shape))
+        pieces.append([array if array.flags.c_contiguous else np.ascontiguousarray(array) for array in arrays])
+        nbytes += aligned(first.itemsize * prod(shape))
+    return Packed(heads, pieces, nbytes)
 
 
-def frame(head: BatchHead | ReplyHead, chunks: Iterable[np.ndarray]) -> bytes:
-    """Put a whole frame together with the tensors' bytes inline."""
+def frame(head: BatchHead | ReplyHead, pieces: Iterable[Sequence[np.ndarray]] = ()) -> bytes:
+    """Put a whole frame together, with the tensors' bytes inline."""
     header = _encode(head)
-    parts = [chunk.tobytes() for chunk in chunks]
-    payload = b"".join(parts)
-    return b"".join((PREFIX.pack(len(header), len(payload)), header, payload))
+    parts: list[Any] = [b"", header]
+    length = 0
+    for tensor in pieces:
+        for array in tensor:
+            if array.nbytes:
+                parts.append(array)
+                length += array.nbytes
+    parts[0] = PREFIX.pack(len(header), length)
+    return b"".join(parts)
 
 
-def write_shared(memory: memoryview, chunks: Iterable[np.ndarray]) -> None:
-    """Copy arrays into shared memory, each on its alignment."""
-    offset = 0
-    for chunk in chunks:
-        if chunk.nbytes:
-            target = np.frombuffer(memory, dtype=chunk.dtype, count=chunk.size, offset=offset)
-            np.copyto(target, chunk.reshape(-1))
-        offset += aligned(chunk.nbytes)
+def write_shared(memory: memoryview, pieces: Iterable[Sequence[np.ndarray]]) -> None:
+    """Copy tensors into shared memory, each on its alignment, its pieces one after the other."""
+    start = 0
+    for tensor in pieces:
+        offset = start
+        for array in tensor:
+            if array.nbytes:
+                target = np.frombuffer(memory, dtype=array.dtype, count=array.size, offset=offset)
+                np.copyto(target, array.reshape(-1))
+                offset += array.nbytes
+        start = aligned(offset)
 
 
 def read_tensors(heads: Iterable[TensorHead], data: memoryview | bytes, *, shared: bool) -> dict[str, np.ndarray]:
@@ -187,7 +223,7 @@ def read_tensors(heads: Iterable[TensorHead], data: memoryview | bytes, *, share
             count *= size
         arrays[head.name] = np.frombuffer(data, dtype=dtype, count=count, offset=offset).reshape(head.shape)
         nbytes = count * dtype.itemsize
-        offset += aligned(nbytes) if shared else nbytes
+        offset = aligned(offset + nbytes) if shared else offset + nbytes
     return arrays
 
 
@@ -202,7 +238,7 @@ def record_error(error: PumiceError) -> ErrorRecord:
     return ErrorRecord(type(error).__name__, {name: getattr(error, name) for name in names})
 
 
-def raise_kind(record: ErrorRecord, model: str) -> PumiceError:
+def error_of(record: ErrorRecord, model: str) -> PumiceError:
     """Build the error that a record tells of; an unknown kind counts as a failed model."""
     kind = getattr(errors, record.kind, None)
     if isinstance(kind, type) and issubclass(kind, PumiceError):

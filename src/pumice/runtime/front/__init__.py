@@ -1,0 +1,1 @@
+"""The front process's side: queue, batcher, cache, supervisor, one `ServedVersion` that joins them."""

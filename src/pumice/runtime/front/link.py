@@ -1,0 +1,154 @@
+"""The connection to a replica: one batch goes out, one answer comes back."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from pumice.domain.model import Parameter
+from pumice.protocol.frames import (
+    PREFIX,
+    SHARED_MIN_BYTES,
+    BatchHead,
+    Packed,
+    ReplyHead,
+    decode_reply,
+    frame,
+    read_tensors,
+    write_shared,
+)
+from pumice.runtime.front.ticket import Ticket
+from pumice.runtime.memory import SharedMemory, send_pair
+
+
+@dataclass(slots=True)
+class Batch:
+    """Requests that run together.
+
+    Attributes:
+        tickets: In the order of their rows.
+        packed: Their joined inputs.
+        rows: Sum of their rows.
+        parameters: Their common parameters.
+        warm_rows: If not 0: a warm-up of so many rows, without tickets.
+        started: When it was sent, on the monotonic clock (s).
+    """
+
+    tickets: list[Ticket]
+    packed: Packed
+    rows: int
+    parameters: dict[str, Parameter] = field(default_factory=dict)
+    warm_rows: int = 0
+    started: float = 0.0
+
+
+Replied = Callable[[Batch, ReplyHead, dict[str, np.ndarray]], None]
+"""Called with a batch, what the replica said, and its outputs; these are copies or views of immutable bytes."""
+
+
+class ReplicaLink(asyncio.Protocol):
+    """Speaks frames with one replica.
+
+    Args:
+        replied: Called with each answer.
+        lost: Called once with the batch that was under way (if any) when the replica goes away.
+
+    Attributes:
+        batch: The batch that is under way.
+    """
+
+    def __init__(self, replied: Replied, lost: Callable[[Batch | None], None]) -> None:
+        self.batch: Batch | None = None
+        self._replied = replied
+        self._lost = lost
+        self._transport: asyncio.WriteTransport | None = None
+        self._inputs: SharedMemory | None = None
+        self._outputs: SharedMemory | None = None
+        self._parts: list[bytes] = []
+        self._have = 0
+        self._need = PREFIX.size
+        self._number = 0
+
+    async def connect(self, path: str, name: str) -> None:
+        """Connect to a listening replica and hand it the shared memory.
+
+        Raises:
+            OSError: It does not listen.
+        """
+        loop = asyncio.get_running_loop()
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            sock.connect(path)  # a Unix socket that listens answers at once
+            self._inputs, self._outputs = send_pair(sock, name)
+            sock.setblocking(False)
+            await loop.create_unix_connection(lambda: self, sock=sock)
+        except OSError:
+            sock.close()
+            raise
+
+    def run(self, batch: Batch) -> None:
+        """Send a batch; only when none is under way."""
+        assert self.batch is None and self._transport is not None and self._inputs is not None  # noqa: S101, PT018
+        self.batch = batch
+        batch.started = time.monotonic()
+        self._number += 1
+        packed = batch.packed
+        shared = packed.nbytes if packed.nbytes >= SHARED_MIN_BYTES else 0
+        head = BatchHead(self._number, packed.heads, batch.parameters, shared, batch.warm_rows)
+        if shared:
+            write_shared(self._inputs.view(shared), packed.pieces)
+            self._transport.write(frame(head))
+        else:
+            self._transport.write(frame(head, packed.pieces))
+
+    def close(self) -> None:
+        """Leave the replica alone."""
+        if self._transport is not None:
+            self._transport.close()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the way out."""
+        assert isinstance(transport, asyncio.WriteTransport)  # noqa: S101 - a stream socket's transport is one
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        """Collect a frame; it comes in one piece unless it is large."""
+        self._parts.append(data)
+        self._have += len(data)
+        if self._have < self._need:
+            return
+        whole = data if len(self._parts) == 1 else b"".join(self._parts)
+        self._parts = [whole]
+        header_length, payload_length = PREFIX.unpack_from(whole)
+        end = PREFIX.size + header_length
+        self._need = end + payload_length
+        if self._have < self._need:
+            return
+        self._parts, self._have, self._need = [], 0, PREFIX.size
+        view = memoryview(whole)
+        self._answer(decode_reply(view[PREFIX.size : end]), view[end:])
+
+    def _answer(self, head: ReplyHead, payload: memoryview) -> None:
+        batch, self.batch = self.batch, None
+        assert batch is not None and self._outputs is not None  # noqa: S101, PT018 - a replica speaks only when asked
+        if head.shared:
+            # the replica writes its next answer over this one: copy before it gets the next batch
+            views = read_tensors(head.tensors, self._outputs.view(head.shared), shared=True)
+            outputs = {name: array.copy() for name, array in views.items()}
+        else:
+            outputs = read_tensors(head.tensors, payload, shared=False)
+        self._replied(batch, head, outputs)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Report what was under way."""
+        del exc
+        batch, self.batch = self.batch, None
+        for memory in (self._inputs, self._outputs):
+            if memory is not None:
+                memory.close()
+        self._lost(batch)

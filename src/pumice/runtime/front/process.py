@@ -1,0 +1,109 @@
+"""A replica's process as its parent sees it."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+
+from pumice.domain.errors import ModelFailed
+from pumice.domain.model import Profile
+from pumice.protocol.frames import ErrorRecord, Loaded, WorkerSpec, error_of
+
+_LENGTH = struct.Struct("<I")
+_MAX_MESSAGE = 64 * 1024 * 1024
+
+
+class WorkerProcess:
+    """A started replica. Making one starts it, without an event loop, so that it loads while the front still imports.
+
+    Args:
+        spec: What it is to load.
+        environ: Its whole environment.
+    """
+
+    def __init__(self, spec: WorkerSpec, environ: dict[str, str]) -> None:
+        self.spec = spec
+        self._lifeline, theirs = socket.socketpair()
+        try:
+            # -P: a file in the working directory must not stand in for a library
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "pumice.runtime.worker", str(theirs.fileno())],
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                env=environ,
+            )
+        finally:
+            theirs.close()
+        data = msgspec.msgpack.encode(spec)
+        self._lifeline.sendall(_LENGTH.pack(len(data)) + data)
+        self._lifeline.setblocking(False)
+
+    @property
+    def pid(self) -> int:
+        """Process id."""
+        return self._process.pid
+
+    async def loaded(self) -> Profile:
+        """Wait until the replica listens.
+
+        Raises:
+            PumiceError: What it told of why it cannot load, or that it died without a word.
+        """
+        data = await self._receive()
+        if data is None:
+            code = await self.exited()
+            raise ModelFailed(self.spec.name, f"its replica ended while loading ({describe_exit(code)})")
+        message = msgspec.msgpack.decode(data, type=Loaded | ErrorRecord)
+        if isinstance(message, ErrorRecord):
+            raise error_of(message, self.spec.name)
+        return message.profile
+
+    async def exited(self) -> int:
+        """Kill the replica if it still runs, wait for its end and return its exit code (< 0: by a signal)."""
+        self.kill()
+        loop = asyncio.get_running_loop()
+        # a killed process is gone within a moment; a thread waits for it so that the loop does not
+        code = await loop.run_in_executor(None, self._process.wait)
+        self.close()
+        return code
+
+    def kill(self) -> None:
+        """End the process at once."""
+        if self._process.poll() is None:
+            self._process.kill()
+
+    def close(self) -> None:
+        """Close the lifeline and forget the socket's name; the replica ends if it still runs."""
+        self._lifeline.close()
+        Path(self.spec.socket).unlink(missing_ok=True)
+
+    async def _receive(self) -> bytes | None:
+        head = await self._exactly(_LENGTH.size)
+        if head is None:
+            return None
+        length = _LENGTH.unpack(head)[0]
+        return await self._exactly(length) if length <= _MAX_MESSAGE else None
+
+    async def _exactly(self, count: int) -> bytes | None:
+        loop = asyncio.get_running_loop()
+        data = b""
+        while len(data) < count:
+            try:
+                more = await loop.sock_recv(self._lifeline, count - len(data))
+            except ConnectionError:
+                return None
+            if not more:
+                return None
+            data += more
+        return data
+
+
+def describe_exit(code: int) -> str:
+    """Say how a process ended."""
+    return f"killed by signal {-code}" if code < 0 else f"exit code {code}"

@@ -1,0 +1,96 @@
+"""When a batch goes, and how large it is.
+
+A batch is formed at the moment a replica is free (late binding). Two questions are left, and the fitted latency curve
+answers both: whether several free replicas share what waits, and whether a replica that has just become free waits
+for the callers that it has just answered.
+"""
+
+from __future__ import annotations
+
+from pumice.runtime.front.curve import LatencyCurve
+
+_LONGEST_HOLD = 0.003
+"""Longest wait for the callers that were just answered (s)."""
+
+_SHORTEST_HOLD = 0.0003
+"""A fixed cost below this is not worth a wait (s)."""
+
+_EXPECT = 0.9
+"""Part of the returning callers that is waited for."""
+
+
+class Sharing:
+    """Decides for one version.
+
+    Args:
+        max_rows: Most rows of a batch.
+        max_delay: Longest wait for a fuller batch (s); 0: none.
+
+    Attributes:
+        curve: What is known of the batches' times.
+        max_rows: Most rows of a batch.
+    """
+
+    def __init__(self, max_rows: int, max_delay: float) -> None:
+        self.curve = LatencyCurve()
+        self.max_rows = max_rows
+        self._max_delay = max_delay
+        self._returning = 0.0  # part of the answered callers that came back at once, lately
+        self._answered = 0  # requests of the last batch
+        self._seen = 0  # requests that came since, within the window
+        self._window_end = 0.0
+
+    def arrived(self, now: float) -> None:
+        """Count a request."""
+        if now <= self._window_end:
+            self._seen += 1
+
+    def answered(self, rows: int, requests: int, seconds: float, now: float) -> None:
+        """Learn from a finished batch.
+
+        Args:
+            rows: Its rows.
+            requests: Its requests.
+            seconds: Time that it took in the replica (s).
+            now: The monotonic clock (s).
+        """
+        self.curve.observe(rows, seconds)
+        if self._answered:
+            part = min(self._seen / self._answered, 1.0)
+            self._returning += 0.2 * (part - self._returning)
+        _, fixed = self.curve.line
+        self._answered, self._seen = requests, 0
+        self._window_end = now + (min(fixed, _LONGEST_HOLD) if fixed >= _SHORTEST_HOLD else 0.0)
+
+    def hold_until(self, waiting_rows: int, oldest: float, now: float) -> float:
+        """Tell until when a batch is to be held back.
+
+        Waiting delays those that are there by the window at most; going without the returning callers would cost a
+        fixed cost more. So it pays while more callers are expected back than are waiting.
+
+        Args:
+            waiting_rows: Rows that wait.
+            oldest: When the first of them came (s).
+            now: The monotonic clock (s).
+
+        Returns:
+            A moment (s); not later than ``now``: let it go.
+        """
+        if waiting_rows >= self.max_rows:
+            return now
+        until = oldest + self._max_delay
+        if self._window_end > now and self._answered * self._returning * _EXPECT - self._seen >= 1.0:
+            until = max(until, self._window_end)
+        return until
+
+    def rows_for(self, waiting_rows: int, free: int) -> int:
+        """Say how many rows the next batch takes when so many replicas are free.
+
+        Sharing pays when the rows that a replica is spared take longer than the fixed cost of one more batch.
+        """
+        if free > 1 and waiting_rows > 1:
+            per_row, fixed = self.curve.line
+            share = -(-waiting_rows // free)
+            if per_row * (waiting_rows - share) > fixed:
+                return min(share, self.max_rows)
+        return self.max_rows

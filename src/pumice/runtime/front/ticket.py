@@ -1,0 +1,69 @@
+"""One request on its way through the front process."""
+
+from __future__ import annotations
+
+from asyncio import TimerHandle
+from collections.abc import Callable, Hashable
+
+from pumice.domain.errors import PumiceError
+from pumice.domain.request import InferRequest, InferResult
+
+Done = Callable[[InferResult | None, PumiceError | None], None]
+"""Called once, in the event loop, with the answer or the error."""
+
+MAX_ATTEMPTS = 3
+"""Tries of one request whose replicas die: once with others, then alone, then alone once more."""
+
+
+class Ticket:
+    """A request that waits, runs, and is answered exactly once.
+
+    Attributes:
+        request: What is asked.
+        key: Requests with equal keys may share a batch.
+        enqueued: When it began to wait, on the monotonic clock (s).
+        attempts: Tries whose replica died.
+        alone: To be run without batch-mates, since a batch with it failed.
+        finished: The answer was given, or nobody waits for it.
+    """
+
+    __slots__ = ("_done", "_dropped", "_timer", "alone", "attempts", "enqueued", "finished", "key", "request")
+
+    def __init__(self, request: InferRequest, key: Hashable, enqueued: float, done: Done) -> None:
+        self.request = request
+        self.key = key
+        self.enqueued = enqueued
+        self.attempts = 0
+        self.alone = False
+        self.finished = False
+        self._done = done
+        self._timer: TimerHandle | None = None
+        self._dropped: Callable[[], None] | None = None
+
+    def on_cancel(self, dropped: Callable[[], None]) -> None:
+        """Have something called when the request is over, whatever way: for what it was cut into."""
+        self._dropped = dropped
+
+    def expire_by(self, timer: TimerHandle) -> None:
+        """Keep the timer of the request's deadline, to stop it when the answer is there."""
+        self._timer = timer
+
+    def succeed(self, result: InferResult) -> None:
+        """Give the answer."""
+        if not self.finished:
+            self.cancel()
+            self._done(result, None)
+
+    def fail(self, error: PumiceError) -> None:
+        """Give the error."""
+        if not self.finished:
+            self.cancel()
+            self._done(None, error)
+
+    def cancel(self) -> None:
+        """Nobody waits any more: it is dropped as the next batch forms, or its answer is thrown away."""
+        self.finished = True
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._dropped is not None:
+            self._dropped()

@@ -1,0 +1,1 @@
+"""The replica: one process that holds one version and answers batches."""

@@ -1,0 +1,123 @@
+"""The life of a replica: read what to load, load it, listen, answer, end with the parent.
+
+The parent keeps one end of a socket pair, the lifeline. What the replica is to load comes in on it, the word that it
+listens goes out on it, and when it closes the replica ends at once, whatever it is doing.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import socket
+import struct
+import sys
+import threading
+import time
+import traceback
+
+import msgspec
+
+from pumice.domain.errors import ModelFailed, PumiceError
+from pumice.domain.model import Profile
+from pumice.engines.base import EngineConfig
+from pumice.engines.registry import load_engine
+from pumice.protocol.frames import ErrorRecord, Loaded, WorkerSpec, record_error
+from pumice.runtime.worker.serve import serve
+from pumice.runtime.worker.tasks import Pipeline, pipeline_for
+
+_LENGTH = struct.Struct("<I")
+_PR_SET_PDEATHSIG = 1
+
+
+def main() -> None:
+    """Run a replica until its parent goes away."""
+    # the front drains on SIGTERM; a replica that ended first would take requests with it
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    lifeline = socket.socket(fileno=int(sys.argv[1]))
+    spec = msgspec.msgpack.decode(_receive(lifeline), type=WorkerSpec)
+    _die_with_parent(lifeline)
+    try:
+        pipeline, profile = _load(spec)
+        listener = _listen(spec.socket)
+    except Exception as error:  # noqa: BLE001 - a model's own code may raise anything; the front logs it whole
+        _tell(lifeline, _record(error, spec.name))
+        sys.exit(1)
+    _tell(lifeline, Loaded(profile))
+    serve(listener, pipeline, spec.name)
+
+
+def _load(spec: WorkerSpec) -> tuple[Pipeline, Profile]:
+    started = time.perf_counter()
+    config = EngineConfig(
+        source=spec.source,
+        path=spec.path,
+        manifest=spec.manifest,
+        threads=spec.threads,
+        provider=spec.provider,
+        device=spec.device,
+    )
+    engine = load_engine(config)
+    pipeline = pipeline_for(engine, config)
+    manifest, traits = spec.manifest, engine.traits
+    batchable = next(
+        (told for told in (manifest.batchable, traits.batchable) if told is not None), pipeline.signature.batchable
+    )
+    profile = Profile(
+        engine=engine.name,
+        platform=engine.platform,
+        task=manifest.task,
+        signature=pipeline.signature,
+        batchable=batchable,
+        deterministic=manifest.deterministic and traits.deterministic,
+        idempotent=manifest.idempotent and traits.idempotent,
+        max_batch_size=manifest.max_batch_size or traits.max_batch_size,
+        clean=manifest.clean,
+        allow_nonfinite=manifest.allow_nonfinite,
+        max_text_chars=manifest.max_text_chars,
+        labels=manifest.labels,
+        placement=traits.placement,
+        load_seconds=time.perf_counter() - started,
+        description=manifest.description,
+        typical_warm_up=manifest.task != "tensor" or engine.warm_inputs() is not None,
+    )
+    return pipeline, profile
+
+
+def _listen(path: str) -> socket.socket:
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    listener.bind(path)
+    listener.listen(64)
+    return listener
+
+
+def _record(error: Exception, model: str) -> ErrorRecord:
+    if isinstance(error, PumiceError):
+        return record_error(error)
+    traceback.print_exc()
+    return record_error(ModelFailed(model, f"{type(error).__name__}: {error}"))
+
+
+def _die_with_parent(lifeline: socket.socket) -> None:
+    """End the process when the lifeline closes, even in the middle of a call."""
+
+    def watch() -> None:
+        lifeline.recv(1)
+        os._exit(0)
+
+    threading.Thread(target=watch, name="lifeline", daemon=True).start()
+    # a native call that keeps the GIL would keep the thread from seeing it; the kernel does not wait for the GIL
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _receive(lifeline: socket.socket) -> bytes:
+    with lifeline.makefile("rb") as stream:
+        length = _LENGTH.unpack(stream.read(_LENGTH.size))[0]
+        return stream.read(length)
+
+
+def _tell(lifeline: socket.socket, message: Loaded | ErrorRecord) -> None:
+    data = msgspec.msgpack.encode(message)
+    lifeline.sendall(_LENGTH.pack(len(data)) + data)

@@ -1,0 +1,156 @@
+"""A replica's loop: take a batch from one front after the other, run it, answer.
+
+One thread does it all. A front has at most one batch here at a time, so a frame is read to its end without looking
+at other connections.
+"""
+
+from __future__ import annotations
+
+import selectors
+import socket
+import time
+import traceback
+
+import numpy as np
+
+from pumice.domain.errors import ModelFailed, PumiceError
+from pumice.protocol.frames import (
+    MAX_HEADER_BYTES,
+    PREFIX,
+    SHARED_MIN_BYTES,
+    BatchHead,
+    ReplyHead,
+    decode_batch,
+    frame,
+    pack,
+    read_tensors,
+    record_error,
+    write_shared,
+)
+from pumice.runtime.memory import receive_pair
+from pumice.runtime.worker.tasks import Pipeline
+
+_READ_BYTES = 256 * 1024
+
+
+class Connection:
+    """One front's connection and the memory that it shares with this replica."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+        self._inputs, self._outputs = receive_pair(sock)
+
+    def fileno(self) -> int:
+        """Descriptor to wait on."""
+        return self._sock.fileno()
+
+    def receive(self) -> tuple[BatchHead, memoryview] | None:
+        """Read one frame to its end; None if the front has gone."""
+        data = self._sock.recv(_READ_BYTES)
+        if not data:
+            return None
+        while len(data) < PREFIX.size:
+            data += self._more(PREFIX.size - len(data))
+        header_length, payload_length = PREFIX.unpack_from(data)
+        if header_length > MAX_HEADER_BYTES:
+            return None
+        end = PREFIX.size + header_length
+        whole = end + payload_length
+        if len(data) < whole:
+            data = self._rest(data, whole)
+        view = memoryview(data)
+        return decode_batch(view[PREFIX.size : end]), view[end:whole]
+
+    def inputs(self, head: BatchHead, payload: memoryview) -> dict[str, np.ndarray]:
+        """Build the tensors of a batch as views, read-only."""
+        if not head.shared:
+            return read_tensors(head.tensors, payload, shared=False)
+        return read_tensors(head.tensors, self._inputs.view(head.shared).toreadonly(), shared=True)
+
+    def reply(self, number: int, outputs: dict[str, np.ndarray], seconds: float) -> None:
+        """Send the outputs of a batch."""
+        packed = pack([outputs], 0)
+        shared = packed.nbytes if packed.nbytes >= SHARED_MIN_BYTES else 0
+        if shared:
+            write_shared(self._outputs.view(shared), packed.pieces)
+        head = ReplyHead(number, packed.heads, seconds, shared)
+        self._sock.sendall(frame(head, () if shared else packed.pieces))
+
+    def fail(self, number: int, error: Exception, model: str, seconds: float) -> None:
+        """Send what went wrong with a batch."""
+        if isinstance(error, PumiceError):
+            head = ReplyHead(number, [], seconds, 0, record_error(error))
+        else:
+            known = ModelFailed(model, f"{type(error).__name__}: {error}"[:2000])
+            trace = "".join(traceback.format_exception(error))
+            head = ReplyHead(number, [], seconds, 0, record_error(known), trace)
+        self._sock.sendall(frame(head))
+
+    def close(self) -> None:
+        """Forget the front."""
+        self._sock.close()
+        self._inputs.close()
+        self._outputs.close()
+
+    def _more(self, most: int) -> bytes:
+        data = self._sock.recv(most)
+        if not data:
+            raise ConnectionError("the front closed the connection within a frame")
+        return data
+
+    def _rest(self, data: bytes, whole: int) -> bytearray:
+        buffer = bytearray(whole)
+        buffer[: len(data)] = data
+        view, filled = memoryview(buffer), len(data)
+        while filled < whole:
+            count = self._sock.recv_into(view[filled:])
+            if not count:
+                raise ConnectionError("the front closed the connection within a frame")
+            filled += count
+        return buffer
+
+
+def serve(listener: socket.socket, pipeline: Pipeline, model: str) -> None:
+    """Answer batches for ever."""
+    with selectors.DefaultSelector() as selector:
+        selector.register(listener, selectors.EVENT_READ, None)
+        while True:
+            for key, _ in selector.select():
+                connection: Connection | None = key.data
+                try:
+                    if connection is None:
+                        accepted = Connection(listener.accept()[0])
+                        selector.register(accepted, selectors.EVENT_READ, accepted)
+                    elif not answer(connection, pipeline, model):
+                        selector.unregister(connection)
+                        connection.close()
+                except OSError:
+                    # the front died in the middle; the others are still to be served
+                    if connection is not None:
+                        selector.unregister(connection)
+                        connection.close()
+
+
+def answer(connection: Connection, pipeline: Pipeline, model: str) -> bool:
+    """Take one batch, run it and answer; False if the front has gone."""
+    received = connection.receive()
+    if received is None:
+        return False
+    head, payload = received
+    started = time.perf_counter()
+    try:
+        inputs = _warm(pipeline, head.warm_rows) if head.warm_rows else connection.inputs(head, payload)
+        outputs = pipeline.run(inputs, head.parameters)
+        seconds = time.perf_counter() - started
+    except Exception as error:  # noqa: BLE001 - the model's own code may raise anything; it is sent whole to the front
+        connection.fail(head.number, error, model, time.perf_counter() - started)
+        return True
+    connection.reply(head.number, outputs, seconds)
+    return True
+
+
+def _warm(pipeline: Pipeline, rows: int) -> dict[str, np.ndarray]:
+    inputs = pipeline.warm_inputs()
+    if rows == 1:
+        return inputs
+    return {name: np.repeat(array, rows, axis=0) for name, array in inputs.items()}

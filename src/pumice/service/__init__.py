@@ -1,0 +1,1 @@
+"""Operations, the same for every face."""

@@ -1,0 +1,77 @@
+"""The one operation under every inference protocol: check, clean, queue, answer."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from pumice.domain.datatypes import BYTES
+from pumice.domain.errors import DeadlineExceeded, PumiceError
+from pumice.domain.model import TEXT_TASKS, Profile
+from pumice.domain.request import InferRequest, InferResult
+from pumice.domain.text import clean_texts
+from pumice.runtime.front.ticket import Ticket
+from pumice.runtime.front.version import ServedVersion
+from pumice.service.catalog import Catalog
+
+Done = Callable[[InferResult | None, PumiceError | None], None]
+"""Called once with the answer or the error."""
+
+
+class Inference:
+    """Runs requests on served versions.
+
+    Args:
+        catalog: The versions.
+
+    Attributes:
+        catalog: The versions.
+    """
+
+    def __init__(self, catalog: Catalog) -> None:
+        self.catalog = catalog
+
+    async def infer(self, model: str, version: str, request: InferRequest) -> InferResult:
+        """Run a request; cancelling the caller drops it.
+
+        Args:
+            model: Name of the model.
+            version: Its version, or an empty string for the newest.
+            request: What is asked.
+
+        Raises:
+            PumiceError: It is refused, or it failed.
+        """
+        served = self.catalog.find(model, version)
+        self.prepare(served, request)
+        return await served.infer(request)
+
+    def submit(self, served: ServedVersion, request: InferRequest, done: Done) -> Ticket:
+        """Run a request, with a callback: the form for hot paths.
+
+        Raises:
+            PumiceError: It is refused; ``done`` is then not called.
+        """
+        self.prepare(served, request)
+        return served.submit(request, done)
+
+    def prepare(self, served: ServedVersion, request: InferRequest) -> None:
+        """Check a request against its version and clean its text by the version's policy.
+
+        Raises:
+            PumiceError: It does not fit, is refused, or came too late.
+        """
+        if request.deadline is not None and request.deadline <= time.monotonic():
+            served.stats.shed["deadline"] += 1
+            raise DeadlineExceeded("the request's deadline")
+        profile = served.check(request)
+        if profile.task in TEXT_TASKS:
+            _clean(profile, request)
+
+
+def _clean(profile: Profile, request: InferRequest) -> None:
+    for tensor in profile.signature.inputs:
+        texts = request.inputs.get(tensor.name)
+        if texts is not None and tensor.datatype == BYTES:
+            what = f"input '{tensor.name}'"
+            request.inputs[tensor.name] = clean_texts(texts, profile.clean, profile.max_text_chars, what)
