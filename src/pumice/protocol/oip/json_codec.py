@@ -22,8 +22,8 @@ from pumice.protocol.oip.types import WireRequest, apply_parameters
 _EMPTY: dict[str, Any] = {}
 
 
-class JsonInput(msgspec.Struct):
-    """An input tensor; ``data`` is absent when its bytes follow the JSON."""
+class JsonTensor(msgspec.Struct):
+    """A tensor that came; ``data`` is absent when its bytes follow the JSON."""
 
     name: str
     shape: tuple[int, ...]
@@ -42,7 +42,7 @@ class JsonWanted(msgspec.Struct):
 class JsonRequest(msgspec.Struct):
     """The body of ``POST /v2/models/{model}/infer``."""
 
-    inputs: list[JsonInput]
+    inputs: list[JsonTensor]
     id: str = ""
     parameters: dict[str, Any] = _EMPTY
     outputs: list[JsonWanted] = []
@@ -95,7 +95,7 @@ def decode_infer(body: bytes, json_length: int | None = None) -> WireRequest:
     except RecursionError:
         raise MalformedInput("body", "nested too deeply") from None
     tail = memoryview(b"") if json_length is None else memoryview(body)[json_length:]
-    wire = WireRequest(InferRequest(_read_inputs(parsed.inputs, tail)), parsed.id)
+    wire = WireRequest(InferRequest(read_tensors(parsed.inputs, tail)), parsed.id)
     if parsed.parameters:
         apply_parameters(wire, parsed.parameters, time.monotonic())
     if parsed.outputs:
@@ -191,24 +191,34 @@ def array_from_json(name: str, datatype: str, shape: tuple[int, ...], data: msgs
     return array.reshape(shape)
 
 
-def _read_inputs(inputs: list[JsonInput], tail: memoryview) -> dict[str, np.ndarray]:
+def read_tensors(tensors: list[JsonTensor], tail: memoryview, role: str = "input") -> dict[str, np.ndarray]:
+    """Build the arrays of a request or an answer.
+
+    Args:
+        tensors: Their descriptions, with the data of those that are JSON.
+        tail: The bytes of the others, one after the other.
+        role: What to call them in an error.
+
+    Raises:
+        MalformedInput: A tensor is given twice, or its data do not make it up.
+    """
     arrays: dict[str, np.ndarray] = {}
     offset = 0
-    for item in inputs:
+    for item in tensors:
         name = item.name
         if name in arrays:
-            raise MalformedInput(f"input '{name}'", "given twice")
+            raise MalformedInput(f"{role} '{name}'", "given twice")
         if item.data is not msgspec.UNSET:
             arrays[name] = array_from_json(name, item.datatype, item.shape, item.data)
             continue
         size = item.parameters.get("binary_data_size")
         if not isinstance(size, int) or not 0 <= size <= len(tail) - offset:
             given = f"{size!r} with {len(tail) - offset} bytes left in the body"
-            raise MalformedInput(f"input '{name}'", f"has no 'data', and 'binary_data_size' is {given}")
+            raise MalformedInput(f"{role} '{name}'", f"has no 'data', and 'binary_data_size' is {given}")
         arrays[name] = from_bytes(name, item.datatype, item.shape, tail[offset : offset + size])
         offset += size
     if offset != len(tail):
-        raise MalformedInput("body", f"{len(tail) - offset} bytes belong to no input")
+        raise MalformedInput("body", f"{len(tail) - offset} bytes belong to no {role}")
     return arrays
 
 
