@@ -113,6 +113,12 @@ def load_settings(
     return _convert(merged, "settings")
 
 
+def replica_environment(environ: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The environment of a replica's process: the server's own, less Pumice's settings."""
+    env = os.environ if environ is None else environ
+    return {key: value for key, value in env.items() if not key.startswith(ENV_PREFIX)}
+
+
 def parse_manifest(data: object, origin: str) -> Manifest:
     """Turn parsed JSON or YAML into a manifest.
 

@@ -13,9 +13,13 @@ class Catalog:
 
     Args:
         versions: In the order in which they are to be listed.
+
+    Attributes:
+        closing: The server is stopping; it answers what comes but is not ready for more.
     """
 
     def __init__(self, versions: Iterable[ServedVersion]) -> None:
+        self.closing = False
         self._models: dict[str, dict[str, ServedVersion]] = {}
         for served in versions:
             self._models.setdefault(served.name, {})[served.version] = served
@@ -59,5 +63,5 @@ class Catalog:
 
     @property
     def ready(self) -> bool:
-        """Whether every version can answer."""
-        return all(served.ready for served in self.all())
+        """Whether every version can answer, and the server is not stopping."""
+        return not self.closing and all(served.ready for served in self.all())

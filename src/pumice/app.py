@@ -1,0 +1,250 @@
+"""The composition root: starts replicas, puts the parts together, serves, and stops in order."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import json
+import logging
+import os
+import shutil
+import signal
+import tempfile
+import time
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pumice.config import ModelSettings, Settings
+from pumice.domain.errors import BadSetting
+from pumice.engines.source import resolve_source
+from pumice.protocol.frames import WorkerSpec
+from pumice.runtime.front.process import WorkerProcess
+from pumice.runtime.front.version import ServedVersion
+
+if TYPE_CHECKING:
+    import uvicorn
+
+    from pumice.gateway.grpc import GrpcServer
+    from pumice.service.inference import Inference
+    from pumice.service.tasks import Tasks
+
+_log = logging.getLogger("pumice")
+
+
+class Server:
+    """A server of some models. Making one starts the replicas; they load while the rest is imported.
+
+    Args:
+        settings: All settings.
+        environ: The environment that replicas get.
+
+    Raises:
+        SetupError: A model's source or settings cannot be used.
+    """
+
+    def __init__(self, settings: Settings, environ: dict[str, str]) -> None:
+        self._settings = settings
+        self._environ = environ
+        self._sockets = Path(tempfile.mkdtemp(prefix="pumice-"))
+        self._spawned = 0
+        try:
+            self.versions = [self._serve(settings.of_model(model)) for model in settings.models]
+        except BaseException:
+            shutil.rmtree(self._sockets, ignore_errors=True)
+            raise
+
+    def run(self, announce: Path | None = None) -> None:
+        """Serve until SIGTERM or SIGINT, then drain.
+
+        Args:
+            announce: File that is written (at once, as a whole) with the addresses when all models are ready.
+
+        Raises:
+            PumiceError: A model cannot be loaded.
+        """
+        import uvloop
+
+        try:
+            uvloop.run(self._main(announce))
+        finally:
+            shutil.rmtree(self._sockets, ignore_errors=True)
+
+    async def _main(self, announce: Path | None) -> None:
+        for served in self.versions:
+            served.start()
+        try:
+            await self._serve_faces(announce)
+        finally:
+            await asyncio.gather(*(served.stop() for served in self.versions))
+
+    async def _serve_faces(self, announce: Path | None) -> None:
+        from pumice.service.catalog import Catalog
+        from pumice.service.inference import Inference
+
+        started = time.monotonic()
+        settings = self._settings
+        stop = _stop_signals()
+        catalog = Catalog(self.versions)
+        inference = Inference(catalog)
+        tasks = self._tasks(inference)
+        http = _http_server(settings, inference, tasks)
+        async with _serving(http, settings) as port, contextlib.AsyncExitStack() as stack:
+            ready = asyncio.gather(*(served.until_ready() for served in self.versions))
+            stopping = asyncio.create_task(stop.wait())
+            await asyncio.wait({ready, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            if not ready.done():
+                ready.cancel()
+                return
+            await ready
+            seconds = time.monotonic() - started
+            _log.info("ready", extra={"url": f"http://{settings.host}:{port}", "seconds": round(seconds, 3)})
+            grpc = await self._start_grpc(inference)
+            if grpc is not None:
+                stack.push_async_callback(grpc.stop, settings.drain_timeout)
+            await tasks.start()
+            stack.push_async_callback(tasks.stop)
+            if announce is not None:
+                _announce(announce, settings.host, port, grpc.port if grpc else None)
+            # what is there now stays: the collector need not look at it again and again
+            gc.collect()
+            gc.freeze()
+            gc.set_threshold(50_000, 20, 50)
+            await stopping
+            _log.info("stopping")
+            catalog.closing = True
+
+    async def _start_grpc(self, inference: Inference) -> GrpcServer | None:
+        if self._settings.grpc_port < 0:
+            return None
+        from pumice.gateway.grpc import GrpcOptions, start_grpc
+
+        settings = self._settings
+        options = GrpcOptions(host=settings.host, port=settings.grpc_port, max_message_bytes=settings.max_body_bytes)
+        return await start_grpc(inference, options)
+
+    def _tasks(self, inference: Inference) -> Tasks:
+        from pumice.service.tasks import Tasks
+
+        settings = self._settings
+        return Tasks(
+            inference, settings.home_path, concurrency=settings.task_concurrency, result_ttl=settings.result_ttl
+        )
+
+    def _serve(self, model: ModelSettings) -> ServedVersion:
+        path, manifest = resolve_source(model.source, model.manifest)
+        assert model.replicas is not None and model.provider is not None  # noqa: S101, PT018 - filled by of_model
+        threads = model.threads or max(1, _cores() // model.replicas)
+
+        def spawn(number: int) -> WorkerProcess:
+            self._spawned += 1
+            spec = WorkerSpec(
+                name=model.name,
+                version=model.version,
+                source=model.source,
+                path=str(path) if path else "",
+                manifest=manifest,
+                threads=threads,
+                provider=model.provider or "auto",
+                device=model.device,
+                socket=str(self._sockets / f"{self._spawned}-{number}.sock"),
+            )
+            return WorkerProcess(spec, self._environ)
+
+        settings = self._settings
+        return ServedVersion(
+            model,
+            spawn,
+            load_timeout=settings.load_timeout,
+            max_queue=settings.max_queue,
+            cache_ttl=settings.cache_ttl,
+        )
+
+
+def _http_server(settings: Settings, inference: Inference, tasks: Tasks) -> uvicorn.Server:
+    import uvicorn
+
+    from pumice.gateway.http.app import HttpContext, http_app
+    from pumice.gateway.http.hot.infer import SUFFIX, InferHandler, too_large
+    from pumice.gateway.http.hot.protocol import HotRoute, hot_protocol
+
+    limit = settings.max_body_bytes
+    route = HotRoute(InferHandler(inference, limit), SUFFIX, limit, too_large)
+    config = uvicorn.Config(
+        http_app(HttpContext(inference=inference, tasks=tasks, max_body_bytes=limit)),
+        host=settings.host,
+        port=settings.port,
+        http=hot_protocol(route),
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=75,
+        backlog=4096,
+        timeout_graceful_shutdown=max(1, int(settings.drain_timeout)),
+    )
+    return uvicorn.Server(config)
+
+
+def _stop_signals() -> asyncio.Event:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    return stop
+
+
+@contextlib.asynccontextmanager
+async def _serving(server: uvicorn.Server, settings: Settings) -> AsyncIterator[int]:
+    """Listen at once (a model that loads answers 503), and drain at the end."""
+    try:
+        sock = server.config.bind_socket()
+    except SystemExit:
+        raise BadSetting("port", str(settings.port), f"a port on {settings.host} that is free; 0 takes any") from None
+    serving = asyncio.create_task(server._serve([sock]))  # noqa: SLF001 - serve() would take the signals for itself
+    try:
+        yield sock.getsockname()[1]
+    finally:
+        server.should_exit = True
+        await serving
+
+
+def _announce(file: Path, host: str, port: int, grpc_port: int | None) -> None:
+    told = {
+        "url": f"http://{host}:{port}",
+        "grpc": f"{host}:{grpc_port}" if grpc_port else None,
+        "pid": os.getpid(),
+    }
+    temporary = file.with_name(f".{file.name}.{os.getpid()}")
+    temporary.write_text(json.dumps(told), encoding="utf-8")
+    temporary.replace(file)
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def with_names(sources: Sequence[str]) -> tuple[ModelSettings, ...]:
+    """Read ``[NAME=]SOURCE`` arguments.
+
+    Raises:
+        BadSetting: Two have the same name.
+    """
+    models: dict[str, ModelSettings] = {}
+    for argument in sources:
+        name, equals, source = argument.partition("=")
+        if not equals:
+            name, source = _name_of(argument), argument
+        if name in models:
+            raise BadSetting("SOURCE", repr(argument), f"names that differ; '{name}' is taken, write NAME=SOURCE")
+        models[name] = ModelSettings(name=name, source=source)
+    return tuple(models.values())
+
+
+def _name_of(source: str) -> str:
+    if ":" in source and not Path(source).exists():
+        return source.rpartition(":")[2].lower()
+    path = Path(source)
+    return (path.name if path.is_dir() else path.stem) or path.absolute().name

@@ -1,0 +1,82 @@
+"""``pumice serve``: the server, from settings to the last answer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from pumice.app import Server, with_names
+from pumice.config import Settings, load_settings, replica_environment
+from pumice.domain.errors import BadSetting
+
+
+def serve(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
+    sources: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[NAME=]SOURCE…", help="Models: a path, or module:Class for a Python model."),
+    ] = None,
+    file: Annotated[Path | None, typer.Option("-f", "--file", help="YAML file of settings.")] = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on. [127.0.0.1]")] = None,
+    port: Annotated[int | None, typer.Option(help="Port of HTTP; 0: any free one. [8000]")] = None,
+    grpc_port: Annotated[int | None, typer.Option(help="Port of gRPC; 0: any free one, -1: none. [8001]")] = None,
+    replicas: Annotated[int | None, typer.Option(help="Worker processes per model. [1]")] = None,
+    threads: Annotated[int | None, typer.Option(help="Threads of one inference. [cores / replicas]")] = None,
+    provider: Annotated[
+        str | None, typer.Option(help="auto, cpu, cuda, tensorrt, openvino, coreml or directml. [auto]")
+    ] = None,
+    max_batch_size: Annotated[int | None, typer.Option(help="Most rows of a batch. [32]")] = None,
+    max_delay_ms: Annotated[float | None, typer.Option(help="Longest wait for a fuller batch, in ms. [0]")] = None,
+    timeout: Annotated[float | None, typer.Option(help="Longest one call of a model may take, in s. [30]")] = None,
+    cache_size: Annotated[int | None, typer.Option(help="Size of the response cache, in bytes; 0: off. [0]")] = None,
+    log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error. [info]")] = None,
+    log_format: Annotated[str | None, typer.Option(help="auto, text or json. [auto]")] = None,
+    announce: Annotated[
+        Path | None, typer.Option(help="Write the addresses to this file (JSON) when all models are ready.")
+    ] = None,
+) -> None:
+    """Serve models over REST and gRPC until SIGTERM or Ctrl-C."""
+    given = {
+        "host": host,
+        "port": port,
+        "grpc_port": grpc_port,
+        "replicas": replicas,
+        "threads": threads,
+        "provider": provider,
+        "max_batch_size": max_batch_size,
+        "max_delay_ms": max_delay_ms,
+        "timeout": timeout,
+        "cache_size": cache_size,
+        "log_level": log_level,
+        "log_format": log_format,
+    }
+    run_server(given, sources or [], file, announce)
+
+
+def run_server(given: dict[str, Any], sources: list[str], file: Path | None, announce: Path | None) -> None:
+    """Serve with these settings until told to stop.
+
+    Args:
+        given: Settings of the command line; None counts as not given.
+        sources: ``[NAME=]SOURCE`` arguments.
+        file: YAML file of settings.
+        announce: File that is told the addresses.
+
+    Raises:
+        PumiceError: A setting is wrong, or a model cannot be loaded.
+    """
+    if sources:
+        given = given | {"models": with_names(sources)}
+    settings = load_settings(given, file)
+    if not settings.models:
+        raise BadSetting("SOURCE", "nothing to serve", "a path or module:Class as argument, or 'models' in a file")
+    server = Server(settings, replica_environment())  # the replicas load from here on
+    _set_up_logs(settings)
+    server.run(announce)
+
+
+def _set_up_logs(settings: Settings) -> None:
+    from pumice.observe.logs import set_up_logs
+
+    set_up_logs(settings.log_level, settings.log_format)

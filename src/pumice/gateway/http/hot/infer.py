@@ -1,0 +1,170 @@
+"""``POST /v2/models/{model}[/versions/{version}]/infer``: decode, submit, encode."""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+import zlib
+from urllib.parse import unquote
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
+
+from pumice.domain.errors import MalformedInput, ModelNotFound, PumiceError, TooLarge
+from pumice.domain.request import InferResult
+from pumice.gateway.http.compression import decompress
+from pumice.gateway.http.errors import internal_error, oip_error, retry_after, status_of
+from pumice.gateway.http.headers import choose_request_id, deadline_of
+from pumice.gateway.http.hot.exchange import Exchange
+from pumice.protocol.oip.json_codec import decode_infer, decode_raw, encode_result
+from pumice.protocol.oip.types import WireRequest
+from pumice.runtime.front.version import ServedVersion
+from pumice.service.inference import Inference
+
+_log = logging.getLogger("pumice.gateway.http")
+
+SUFFIX = b"/infer"
+"""End of the paths that this module answers."""
+
+PROTOCOL = "http"
+"""Label of this face in the metrics."""
+
+_ROUTE = re.compile(r"/v2/models/([^/]+)(?:/versions/([^/]+))?/infer")
+_JSON = b"content-type: application/json\r\n"
+_BINARY = b"content-type: application/octet-stream\r\ninference-header-content-length: %d\r\n"
+_OK = STATUS_LINE[200]
+
+_COMPRESS_FROM = 4096
+"""Answers below this are not worth compressing (bytes)."""
+
+
+class InferHandler:
+    """Answers inference requests.
+
+    Args:
+        inference: The operation.
+        max_body: Largest body after decompression (bytes).
+        compress: Whether answers are compressed for callers that accept it.
+    """
+
+    def __init__(self, inference: Inference, max_body: int, *, compress: bool = True) -> None:
+        self._inference = inference
+        self._max_body = max_body
+        self._compress = compress
+        self._routes: dict[bytes, ServedVersion] = {}
+
+    def __call__(self, exchange: Exchange) -> None:
+        """Take one request; it is answered when its batch is."""
+        started = time.monotonic()
+        headers = dict(exchange.headers)
+        request_id = choose_request_id(headers.get(b"x-request-id", b"").decode("latin-1"))
+        served: ServedVersion | None = None
+        try:
+            served = self._routes.get(exchange.path) or self._find(exchange.path)
+            wire = self._decode(exchange, headers, served)
+            request = wire.request
+            request.request_id = request_id
+            if b"x-timeout-ms" in headers:
+                request.deadline = deadline_of(headers[b"x-timeout-ms"].decode("latin-1"), started)
+            if b"traceparent" in headers:
+                request.traceparent = headers[b"traceparent"].decode("latin-1")
+            accept = headers.get(b"accept-encoding", b"") if self._compress else b""
+            done = _Answer(exchange, served, wire, accept, started)
+            ticket = self._inference.submit(served, request, done)
+            exchange.abandoned = ticket.cancel
+        except PumiceError as error:
+            fail(exchange, served, error, request_id, started)
+        except Exception as error:  # noqa: BLE001 - the boundary: logged whole, answered generically
+            fail(exchange, served, internal_error(error, request_id), request_id, started)
+
+    def _find(self, path: bytes) -> ServedVersion:
+        match = _ROUTE.fullmatch(path.decode("latin-1"))
+        if match is None:
+            raise ModelNotFound(unquote(path.decode("latin-1")), known=tuple(self._inference.catalog.names()))
+        model, version = match.groups()
+        served = self._inference.catalog.find(unquote(model), unquote(version or ""))
+        self._routes[path] = served
+        return served
+
+    def _decode(self, exchange: Exchange, headers: dict[bytes, bytes], served: ServedVersion) -> WireRequest:
+        body = exchange.body
+        if b"content-encoding" in headers:
+            body = decompress(body, headers[b"content-encoding"].decode("latin-1"), self._max_body)
+        length = headers.get(b"inference-header-content-length")
+        if length is None:
+            return decode_infer(body)
+        if not length.isdigit():
+            given = length[:32].decode("latin-1")
+            raise MalformedInput("header 'Inference-Header-Content-Length'", f"'{given}' is no number of bytes")
+        if int(length) == 0 and served.profile is not None:
+            return decode_raw(body, served.profile.signature)
+        return decode_infer(body, int(length))
+
+
+class _Answer:
+    """What is kept of a request until its batch is back."""
+
+    __slots__ = ("_accept", "_exchange", "_served", "_started", "_wire")
+
+    def __init__(
+        self, exchange: Exchange, served: ServedVersion, wire: WireRequest, accept: bytes, started: float
+    ) -> None:
+        self._exchange = exchange
+        self._served = served
+        self._wire = wire
+        self._accept = accept
+        self._started = started
+
+    def __call__(self, result: InferResult | None, error: PumiceError | None) -> None:
+        request_id = self._wire.request.request_id
+        if result is None:
+            fail(self._exchange, self._served, error or PumiceError(), request_id, self._started)
+            return
+        try:
+            body, json_length = encode_result(result, self._wire)
+        except PumiceError as problem:
+            fail(self._exchange, self._served, problem, request_id, self._started)
+            return
+        content = _JSON if json_length is None else _BINARY % json_length
+        headers = [
+            content,
+            b"x-request-id: %s\r\nx-model-version: %s\r\n" % (request_id.encode(), result.version.encode()),
+        ]
+        if self._accept:
+            body = _compressed(body, self._accept, headers)
+        self._exchange.respond(_OK, headers, body)
+        self._served.stats.finished(PROTOCOL, "200", time.monotonic() - self._started)
+
+
+def fail(exchange: Exchange, served: ServedVersion | None, error: PumiceError, request_id: str, started: float) -> None:
+    """Answer with an error in the protocol's shape, and count it."""
+    status = status_of(error)
+    headers = [_JSON, b"x-request-id: %s\r\n" % request_id.encode()]
+    if served is not None:
+        headers.append(b"x-model-version: %s\r\n" % served.version.encode())
+        served.stats.finished(PROTOCOL, str(status), time.monotonic() - started)
+    wait = retry_after(error)
+    if wait is not None:
+        headers.append(b"retry-after: %s\r\n" % wait.encode())
+    if status >= 500:
+        _log.warning("request failed", extra={"request_id": request_id, "status": status, "problem": error.message})
+    exchange.respond(STATUS_LINE[status], headers, [oip_error(error)])
+
+
+def too_large(size: int, limit: int) -> bytes:
+    """Body of the answer to a request that is not read because of its size."""
+    return oip_error(TooLarge("the body", size, limit))
+
+
+def _compressed(body: list[bytes], accept: bytes, headers: list[bytes]) -> list[bytes]:
+    if sum(map(len, body)) < _COMPRESS_FROM:
+        return body
+    if b"gzip" in accept:
+        coding, window = b"gzip", 16 + zlib.MAX_WBITS
+    elif b"deflate" in accept:
+        coding, window = b"deflate", zlib.MAX_WBITS
+    else:
+        return body
+    compressor = zlib.compressobj(1, zlib.DEFLATED, window)
+    headers.append(b"content-encoding: %s\r\nvary: accept-encoding\r\n" % coding)
+    return [*(compressor.compress(part) for part in body), compressor.flush()]

@@ -1,0 +1,46 @@
+"""Where log records go: readable lines on a terminal, one JSON object a line elsewhere.
+
+The package logs through the standard library (``extra=`` holds the fields); structlog renders.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import Any, Literal
+
+import structlog
+
+Format = Literal["auto", "text", "json"]
+
+
+def set_up_logs(level: str, form: Format) -> None:
+    """Send all records of this process to standard error.
+
+    Args:
+        level: Least level that is logged, for example ``info``.
+        form: ``auto`` is ``text`` on a terminal and ``json`` elsewhere.
+    """
+    text = form == "text" or (form == "auto" and sys.stderr.isatty())
+    common: list[Any] = [
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.stdlib.ExtraAdder(),
+        structlog.processors.TimeStamper(fmt="iso", utc=not text),
+    ]
+    last: list[Any] = (
+        [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), pad_event_to=24)]
+        if text
+        else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+    )
+    formatter = structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=common,
+        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(formatter)
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level.upper())
+    # uvicorn tells of each start and stop in its own words; ours are enough
+    logging.getLogger("uvicorn").setLevel(max(logging.WARNING, root.level))
