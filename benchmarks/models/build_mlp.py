@@ -1,6 +1,7 @@
 """Writes the tiny model of workload A: x FP32 [batch, 16] -> 32 -> 32 -> y FP32 [batch, 4], ReLU between."""
 
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ def build() -> onnx.ModelProto:
     """Returns the model; its weights come from a fixed seed, so every build is the same."""
     rng = np.random.default_rng(7)
     nodes, weights, at = [], [], "x"
-    layers = list(zip(WIDTHS, WIDTHS[1:], strict=False))
+    layers = list(pairwise(WIDTHS))
     for number, (wide_in, wide_out) in enumerate(layers, start=1):
         weight = (rng.standard_normal((wide_in, wide_out)) / np.sqrt(wide_in)).astype(np.float32)
         bias = (0.1 * rng.standard_normal(wide_out)).astype(np.float32)
