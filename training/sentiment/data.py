@@ -46,7 +46,7 @@ class Encoded:
 
     Attributes:
         ids: One id array a text, cut to the model's maximal length.
-        targets: Float32 `[n, 2]`, a distribution over the two classes for each text.
+        targets: FP32 `[n]`, the probability of the positive class for each text.
     """
 
     ids: list[np.ndarray]
@@ -58,9 +58,9 @@ class Encoded:
 
 
 def encode(tokenizer: Tokenizer, texts: Sequence[str], labels: np.ndarray, max_length: int) -> Encoded:
-    """Encodes texts; `labels` are class numbers."""
+    """Encodes texts; `labels` are 0 or 1, or probabilities."""
     ids = [np.asarray(e.ids[:max_length], dtype=np.int64) for e in tokenizer.encode_batch(list(texts))]
-    return Encoded(ids, np.eye(2, dtype=np.float32)[labels])
+    return Encoded(ids, labels.astype(np.float32))
 
 
 def pad(rows: Sequence[np.ndarray]) -> torch.Tensor:

@@ -1,4 +1,7 @@
-"""The network: character n-gram embeddings, residual convolutions written as matrix products, three poolings."""
+"""The network: a wide part over hashed character n-grams and deep parts, convolutions over characters, added up.
+
+All of it is gathers, matrix products and sums, which ONNX Runtime runs and quantizes well.
+"""
 
 from __future__ import annotations
 
@@ -6,120 +9,112 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from data import PAD, UNK
+from ngrams import PRIMES, SCRAMBLE, STEP, NgramConfig, NgramModel
+
+FAR = 1e4
 
 
 @dataclass(frozen=True)
-class NetConfig:
-    """Sizes of the network.
+class CnnConfig:
+    """Sizes of one convolutional branch.
 
     Attributes:
         vocabulary: Number of token ids.
-        char_dim: Width of a character's embedding.
-        bigram_buckets: Rows of the hashed bigram table.
-        bigram_dim: Width of a bigram's embedding.
-        trigram_buckets: Rows of the hashed trigram table.
-        trigram_dim: Width of a trigram's embedding.
-        width: Channels of the convolutions.
-        dilations: One residual block for each.
-        dropout: Of embeddings' channels, of blocks and (by half more) before the head.
-        token_dropout: Share of characters and of n-grams that a training step hides.
+        dim: Width of a character's embedding.
+        filters: Filters of each window.
+        windows: Characters that a filter sees.
+        dropout: Share of pooled features that a training step hides.
+        token_dropout: Share of characters that a training step replaces by the unknown one.
     """
 
     vocabulary: int
-    char_dim: int = 64
-    bigram_buckets: int = 24000
-    bigram_dim: int = 48
-    trigram_buckets: int = 24000
-    trigram_dim: int = 32
-    width: int = 128
-    dilations: tuple[int, ...] = (1, 2)
-    dropout: float = 0.3
-    token_dropout: float = 0.1
+    dim: int = 96
+    filters: int = 80
+    windows: tuple[int, ...] = (1, 2, 3, 4, 5)
+    dropout: float = 0.5
+    token_dropout: float = 0.15
 
 
-def shift(x: Tensor, by: int) -> Tensor:
-    """Moves `[batch, seq, ...]` by `by` places along the sequence (right if positive), filling with zeros."""
+def mask_of(ids: Tensor) -> Tensor:
+    """Returns FP32 `[batch, seq, 1]`: 1 at tokens, 0 at padding."""
+    return (ids != PAD).to(torch.float32).unsqueeze(-1)
+
+
+def later(x: Tensor, by: int) -> Tensor:
+    """Moves `[batch, seq, ...]` right by `by` places along the sequence and fills with zeros."""
     if by == 0:
         return x
-    tail = (0, 0) * (x.dim() - 2)
-    if by > 0:
-        return F.pad(x, (*tail, by, 0))[:, : x.shape[1]]
-    return F.pad(x, (*tail, 0, -by))[:, -by:]
+    head = torch.zeros_like(x[:, :1])
+    return torch.cat([head.expand(-1, by, *x.shape[2:]), x], dim=1)[:, :-by]
 
 
-class Block(nn.Module):
-    """A residual convolution of width 3. Written as shifts and one matrix product, which quantizes well."""
+class CnnBranch(nn.Module):
+    """Characters, convolutions of several widths, the maximum over the text: ids `[batch, seq]` to `[batch]`.
 
-    def __init__(self, width: int, dilation: int, dropout: float) -> None:
-        super().__init__()
-        self.dilation = dilation
-        self.norm = nn.LayerNorm(width)
-        self.mix = nn.Linear(3 * width, width)
-        self.out = nn.Linear(width, width)
-        self.dropout = nn.Dropout(dropout)
+    The convolutions are written as shifts and matrix products.
+    """
 
-    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        """`x` FP32 `[batch, seq, width]`, `mask` FP32 `[batch, seq, 1]`."""
-        y = self.norm(x) * mask
-        y = torch.cat([shift(y, self.dilation), y, shift(y, -self.dilation)], dim=-1)
-        return x + self.dropout(self.out(F.gelu(self.mix(y), approximate="tanh")))
-
-
-class SentimentNet(nn.Module):
-    """Token ids `[batch, seq]` (0 is padding) to logits `[batch, 2]`; a row never sees its neighbours or its padding."""
-
-    def __init__(self, config: NetConfig) -> None:
+    def __init__(self, config: CnnConfig) -> None:
         super().__init__()
         self.config = config
-        self.chars = nn.Embedding(config.vocabulary, config.char_dim)
-        self.bigrams = nn.Embedding(config.bigram_buckets, config.bigram_dim)
-        self.trigrams = nn.Embedding(config.trigram_buckets, config.trigram_dim)
-        for table in (self.chars, self.bigrams, self.trigrams):
-            nn.init.normal_(table.weight, std=0.1)
-        total = config.char_dim + config.bigram_dim + config.trigram_dim
-        self.enter = nn.Linear(total, config.width)
-        self.blocks = nn.ModuleList(Block(config.width, d, config.dropout) for d in config.dilations)
-        self.norm = nn.LayerNorm(config.width)
-        self.score = nn.Linear(config.width, 1)
-        self.head = nn.Linear(2 * config.width + total, 2)
+        self.chars = nn.Embedding(config.vocabulary, config.dim)
+        nn.init.normal_(self.chars.weight, std=0.1)
+        self.filters = nn.ModuleList(nn.Linear(config.dim * window, config.filters) for window in config.windows)
         self.dropout = nn.Dropout(config.dropout)
-        self.head_dropout = nn.Dropout(min(0.9, config.dropout * 1.5))
-
-    def embed(self, ids: Tensor) -> Tensor:
-        """Returns the concatenated embeddings of each character, of the bigram and of the trigram that end in it."""
-        one, two = shift(ids, 1), shift(ids, 2)
-        bigram = (one * 8191 + ids) % self.config.bigram_buckets
-        trigram = (two * 131071 + one * 8191 + ids) % self.config.trigram_buckets
-        parts = [self.chars(self._hide(ids)), self.bigrams(bigram), self.trigrams(trigram)]
-        if self.training and self.config.token_dropout:
-            keep = 1 - self.config.token_dropout
-            parts[1:] = [p * (torch.rand(*ids.shape, 1) < keep) / keep for p in parts[1:]]
-        return torch.cat(parts, dim=-1)
-
-    def features(self, ids: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Returns embeddings, contextual states and mask, each `[batch, seq, .]`."""
-        mask = (ids != PAD).to(torch.float32).unsqueeze(-1)
-        embedded = self.embed(ids) * mask
-        x = self.enter(self.dropout(embedded))
-        for block in self.blocks:
-            x = block(x, mask)
-        return embedded, self.norm(x), mask
+        self.head = nn.Linear(config.filters * len(config.windows), 1)
 
     def forward(self, ids: Tensor) -> Tensor:
-        """Returns the logits."""
-        embedded, x, mask = self.features(ids)
-        away = (mask - 1) * 1e4
-        attention = torch.softmax(self.score(x) + away, dim=1)
-        highest = (x + away).amax(dim=1)
-        bag = embedded.sum(dim=1) / (mask.sum(dim=1) + 1e-6).sqrt()
-        pooled = torch.cat([highest, (attention * x).sum(dim=1), bag], dim=-1)
-        return self.head(self.head_dropout(pooled))
+        """Returns the log odds of the positive class."""
+        mask = mask_of(ids)
+        x = self.chars(self._hide(ids)) * mask
+        moved = [later(x, by) for by in range(max(self.config.windows))]
+        away = (mask - 1) * FAR
+        pooled = [
+            (layer(torch.cat(moved[:window], dim=-1)) + away).amax(dim=1).relu()
+            for window, layer in zip(self.config.windows, self.filters, strict=True)
+        ]
+        return self.head(self.dropout(torch.cat(pooled, dim=-1))).squeeze(-1)
 
     def _hide(self, ids: Tensor) -> Tensor:
-        if not (self.training and self.config.token_dropout):
+        if not self.training:
             return ids
         hidden = (torch.rand(ids.shape) < self.config.token_dropout) & (ids != PAD)
         return torch.where(hidden, torch.full_like(ids, UNK), ids)
+
+
+class NgramBranch(nn.Module):
+    """The fitted n-gram regression inside the graph: ids `[batch, seq]` to log odds `[batch]`."""
+
+    def __init__(self, model: NgramModel, config: NgramConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.bias = model.bias
+        self.weight = nn.Embedding.from_pretrained(torch.from_numpy(model.weight)[:, None])
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """Returns the log odds of the positive class."""
+        key, buckets = torch.zeros_like(ids), []
+        for order, prime in enumerate(PRIMES[: self.config.orders]):
+            key = key + later(ids, order) * prime
+            buckets.append((key * SCRAMBLE + order * STEP) % self.config.buckets)
+        mask = mask_of(ids).squeeze(-1)
+        weights = self.weight(torch.stack(buckets, dim=-1)).sum(dim=(2, 3))
+        number = mask.sum(dim=1) * self.config.orders
+        return (weights * mask).sum(dim=1) / (number + 1e-6).sqrt() + self.bias
+
+
+class SentimentNet(nn.Module):
+    """Token ids `[batch, seq]` (0 is padding) to logits `[batch, 2]`; no row sees its neighbours or its padding."""
+
+    def __init__(self, branches: list[nn.Module], weights: list[float], bias: float) -> None:
+        super().__init__()
+        self.branches = nn.ModuleList(branches)
+        self.weights = weights
+        self.bias = bias
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """Returns logits of which the difference is the weighted sum of the branches' log odds."""
+        odds = sum(weight * branch(ids) for weight, branch in zip(self.weights, self.branches, strict=True)) + self.bias
+        return torch.stack([-odds / 2, odds / 2], dim=-1)
