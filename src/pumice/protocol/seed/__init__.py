@@ -1,0 +1,1 @@
+"""The text-in, text-out gRPC service: `ModelService.Predict`."""
