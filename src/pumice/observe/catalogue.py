@@ -1,0 +1,94 @@
+"""Every metric that the server exposes: what is declared here is exported, and what is exported is declared here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+_MODEL = ("model", "version")
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One metric.
+
+    Attributes:
+        name: As it is scraped; a counter's ends in ``_total``.
+        kind: Its Prometheus type.
+        help: What it counts, with its unit.
+        labels: Names of its labels.
+    """
+
+    name: str
+    kind: Literal["counter", "gauge", "histogram"]
+    help: str
+    labels: tuple[str, ...] = _MODEL
+
+
+SHED_REASONS = ("queue", "deadline")
+"""Values of the label ``reason``: the queue was full, the deadline had passed."""
+
+CACHE_RESULTS = ("hit", "miss", "joined")
+"""Values of the label ``result``: kept, computed, computed for another caller at the same time."""
+
+REPLICA_STATES = ("starting", "ready", "backoff", "stopped")
+"""Values of the label ``state``."""
+
+REQUESTS = Metric(
+    "pumice_requests_total",
+    "counter",
+    "Requests that were answered, by protocol and status.",
+    (*_MODEL, "protocol", "code"),
+)
+REQUEST_SECONDS = Metric(
+    "pumice_request_seconds", "histogram", "Time from the decoded request to the written answer, in seconds."
+)
+QUEUE_SECONDS = Metric("pumice_queue_seconds", "histogram", "Time that a request waited for a replica, in seconds.")
+BATCH_SIZE = Metric("pumice_batch_size", "histogram", "Rows of the batches that were run.")
+INFERENCE_SECONDS = Metric("pumice_inference_seconds", "histogram", "Time of one batch in the replica, in seconds.")
+INFLIGHT = Metric("pumice_inflight_requests", "gauge", "Requests that wait or run now.")
+QUEUE_DEPTH = Metric("pumice_queue_depth", "gauge", "Requests that wait for a replica now.")
+REPLICAS = Metric("pumice_replicas", "gauge", "Replicas, by state.", (*_MODEL, "state"))
+RESTARTS = Metric("pumice_replica_restarts_total", "counter", "Replicas that died and were started again.")
+RETRIES = Metric("pumice_retries_total", "counter", "Requests that were run again after their batch was lost.")
+SHED = Metric(
+    "pumice_shed_total",
+    "counter",
+    "Requests that were refused or dropped without being run, by reason.",
+    (*_MODEL, "reason"),
+)
+CACHE_REQUESTS = Metric(
+    "pumice_cache_requests_total",
+    "counter",
+    "Requests that asked the response cache, by result.",
+    (*_MODEL, "result"),
+)
+REPLICA_CPU = Metric(
+    "pumice_replica_cpu_seconds_total", "counter", "CPU time of a replica's process, in seconds.", (*_MODEL, "replica")
+)
+REPLICA_MEMORY = Metric(
+    "pumice_replica_resident_memory_bytes",
+    "gauge",
+    "Resident memory of a replica's process, in bytes.",
+    (*_MODEL, "replica"),
+)
+INFO = Metric("pumice_info", "gauge", "Always 1; the server's version is in the label.", ("server_version",))
+
+METRICS = (
+    REQUESTS,
+    REQUEST_SECONDS,
+    QUEUE_SECONDS,
+    BATCH_SIZE,
+    INFERENCE_SECONDS,
+    INFLIGHT,
+    QUEUE_DEPTH,
+    REPLICAS,
+    RESTARTS,
+    RETRIES,
+    SHED,
+    CACHE_REQUESTS,
+    REPLICA_CPU,
+    REPLICA_MEMORY,
+    INFO,
+)
+"""All of ours. The gateway's own process is told by Prometheus's standard ``process_*`` metrics besides."""

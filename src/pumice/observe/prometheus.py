@@ -1,0 +1,105 @@
+"""The counters in Prometheus's form, made when somebody scrapes.
+
+`prometheus_client` is loaded at the first scrape: it costs memory and start-up time that an idle server can save.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Protocol
+
+from pumice.observe.stats import VersionStats
+
+if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry
+
+
+class ObservedReplica(Protocol):
+    """What is seen of a replica."""
+
+    @property
+    def name(self) -> str:
+        """Its name; the part behind ``#`` is its number."""
+
+    @property
+    def state(self) -> str:
+        """One of `pumice.observe.catalogue.REPLICA_STATES`."""
+
+    @property
+    def pid(self) -> int:
+        """Process id, or 0."""
+
+
+class Observed(Protocol):
+    """What is seen of a served version."""
+
+    @property
+    def name(self) -> str:
+        """Name of the model."""
+
+    @property
+    def version(self) -> str:
+        """Its version."""
+
+    @property
+    def stats(self) -> VersionStats:
+        """Its counters."""
+
+    @property
+    def depth(self) -> int:
+        """Requests that wait."""
+
+    @property
+    def inflight(self) -> int:
+        """Requests that wait or run."""
+
+    @property
+    def replicas(self) -> Sequence[ObservedReplica]:
+        """Its replicas."""
+
+
+class Exposition:
+    """Writes what is served and how it goes.
+
+    Args:
+        observed: Gives all served versions, at each scrape.
+        server_version: Version of the server.
+    """
+
+    def __init__(self, observed: Callable[[], Iterable[Observed]], server_version: str) -> None:
+        self._observed = observed
+        self._server_version = server_version
+        self._registry: CollectorRegistry | None = None
+
+    def load(self) -> None:
+        """Load what a scrape needs; takes a while the first time and may run in another thread."""
+        if self._registry is None:
+            from prometheus_client import CollectorRegistry, ProcessCollector
+
+            from pumice.observe.collector import ServingCollector
+
+            registry = CollectorRegistry(auto_describe=False)
+            registry.register(ServingCollector(self._observed, self._server_version))
+            ProcessCollector(registry=registry)
+            self._registry = registry
+
+    def render(self, accept: str) -> tuple[bytes, str]:
+        """Write all metrics.
+
+        To be called in the thread that counts.
+
+        Args:
+            accept: The scraper's ``Accept`` header; chooses between Prometheus text and OpenMetrics.
+
+        Returns:
+            The text, and its content type.
+        """
+        self.load()
+        assert self._registry is not None  # noqa: S101 - just loaded
+        from prometheus_client.exposition import choose_encoder
+
+        try:
+            write, content_type = choose_encoder(accept)
+        except ValueError:  # a version that is no version
+            write, content_type = choose_encoder("")
+        return write(self._registry), content_type
