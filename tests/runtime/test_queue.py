@@ -16,6 +16,11 @@ def _ignore(result: InferResult | None, error: PumiceError | None) -> None:
     """Take an answer that no test looks at."""
 
 
+def _never(ticket: Ticket) -> None:
+    msg = f"{ticket} was dropped"
+    raise AssertionError(msg)
+
+
 def ticket(
     *, rows: int = 1, priority: int = 8, key: int | None = None, at: float = 0.0, deadline: float | None = None
 ) -> Ticket:
@@ -29,7 +34,7 @@ def take(queue: PendingQueue, rows: int, now: float = 0.0) -> list[Ticket]:
 
 
 def test_first_come_first_served_up_to_the_limit() -> None:
-    queue = PendingQueue(dropped=lambda t: None)
+    queue = PendingQueue(dropped=_never)
     tickets = [ticket(at=float(i)) for i in range(5)]
     for item in tickets:
         queue.push(item)
@@ -39,7 +44,7 @@ def test_first_come_first_served_up_to_the_limit() -> None:
 
 
 def test_urgent_requests_go_first() -> None:
-    queue = PendingQueue(dropped=lambda t: None)
+    queue = PendingQueue(dropped=_never)
     late, urgent = ticket(priority=8, at=0.0), ticket(priority=1, at=1.0)
     queue.push(late)
     queue.push(urgent)
@@ -47,7 +52,7 @@ def test_urgent_requests_go_first() -> None:
 
 
 def test_a_request_larger_than_the_limit_goes_alone() -> None:
-    queue = PendingQueue(dropped=lambda t: None)
+    queue = PendingQueue(dropped=_never)
     large, small = ticket(rows=9), ticket(at=1.0)
     queue.push(large)
     queue.push(small)
@@ -55,7 +60,7 @@ def test_a_request_larger_than_the_limit_goes_alone() -> None:
 
 
 def test_one_to_be_run_alone_has_no_mates() -> None:
-    queue = PendingQueue(dropped=lambda t: None)
+    queue = PendingQueue(dropped=_never)
     suspect, other = ticket(), ticket(at=1.0)
     suspect.alone = True
     queue.push(other)
@@ -84,7 +89,7 @@ requests = st.tuples(st.integers(1, 6), st.integers(1, 3), st.integers(0, 2), st
 def test_every_request_comes_out_once_in_a_lawful_batch(
     items: list[tuple[int, int, int, bool, bool]], limit: int
 ) -> None:
-    queue = PendingQueue(dropped=lambda t: None)
+    queue = PendingQueue(dropped=_never)
     waiting: set[Ticket] = set()
     for index, (rows, priority, key, alone, cancelled) in enumerate(items):
         one = ticket(rows=rows, priority=priority, key=key, at=float(index))

@@ -28,8 +28,9 @@ def set_up_logs(level: str, form: Format) -> None:
         structlog.stdlib.ExtraAdder(),
         structlog.processors.TimeStamper(fmt="iso", utc=not text),
     ]
+    plain = structlog.dev.plain_traceback  # the rich one prints local variables, a caller's inputs among them
     last: list[Any] = (
-        [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), pad_event_to=24)]
+        [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), pad_event_to=24, exception_formatter=plain)]
         if text
         else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
     )

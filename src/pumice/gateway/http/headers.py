@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterable
+from itertools import count
 
 from pumice.domain.errors import MalformedInput
 
@@ -19,12 +20,15 @@ MAX_REQUEST_ID = 128
 MAX_WAIT_S = 60
 """Longest that ``Prefer: wait`` holds a connection (s)."""
 
+_ID_PREFIX = os.urandom(8).hex()  # of this process; asking the system for every request costs as much as decoding one
+_id_counter = count(1)
+
 
 def choose_request_id(given: str) -> str:
     """Return the caller's request id if it can be trusted in logs and headers, else a new one (32 hex digits)."""
     if 0 < len(given) <= MAX_REQUEST_ID and given.isascii() and given.isprintable():
         return given
-    return os.urandom(16).hex()
+    return f"{_ID_PREFIX}{next(_id_counter):016x}"
 
 
 def deadline_of(timeout_ms: str, now: float) -> float | None:

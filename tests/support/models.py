@@ -1,0 +1,139 @@
+"""Python models that the tests serve; each does one thing that a test needs."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Mapping
+
+import numpy as np
+
+from pumice import Model, Signature, Tensor
+
+Arrays = Mapping[str, np.ndarray]
+
+ROW = Signature(inputs=[Tensor("x", "FP32", [-1, 4])], outputs=[Tensor("y", "FP32", [-1, 4])])
+
+
+class Doubler(Model):
+    """Doubles."""
+
+    signature = ROW
+
+    def predict(self, inputs: Arrays) -> dict[str, np.ndarray]:
+        return {"y": inputs["x"] * 2}
+
+
+class Slow(Model):
+    """Doubles, and takes as many milliseconds as the first number says."""
+
+    signature = ROW
+
+    def predict(self, inputs: Arrays) -> dict[str, np.ndarray]:
+        threading.Event().wait(float(inputs["x"].max()) / 1000)
+        return {"y": inputs["x"] * 2}
+
+
+class BatchSize(Model):
+    """Answers how many rows ran together; parameters are echoed in the second number."""
+
+    signature = ROW
+
+    def predict(self, inputs: Arrays, parameters: Mapping[str, object]) -> dict[str, np.ndarray]:
+        rows = len(inputs["x"])
+        answer = np.full((rows, 4), rows, np.float32)
+        answer[:, 1] = float(str(parameters.get("mark", 0)))
+        return {"y": answer}
+
+
+class Picky(Model):
+    """Raises on 13, dies on 666, hangs on 999."""
+
+    signature = ROW
+
+    def predict(self, inputs: Arrays) -> dict[str, np.ndarray]:
+        x = inputs["x"]
+        if (x == 13).any():
+            raise ValueError("thirteen is refused")
+        if (x == 666).any():
+            os.kill(os.getpid(), signal.SIGKILL)
+        if (x == 999).any():
+            threading.Event().wait()
+        return {"y": x * 2}
+
+
+class Counting(Model):
+    """Answers how often it was called; not deterministic, so never cached."""
+
+    signature = ROW
+    deterministic = False
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def predict(self, inputs: Arrays) -> dict[str, np.ndarray]:
+        self.calls += 1
+        return {"y": np.full_like(inputs["x"], self.calls)}
+
+
+class Calls(Counting):
+    """The same, but it says that it is deterministic, so that a cache shows."""
+
+    deterministic = True
+
+
+class Shout(Model):
+    """Upper-cases byte strings, whatever bytes they are."""
+
+    signature = Signature(inputs=[Tensor("text", "BYTES", [-1])], outputs=[Tensor("loud", "BYTES", [-1])])
+
+    def predict(self, inputs: Arrays) -> dict[str, np.ndarray]:
+        loud = np.empty(len(inputs["text"]), dtype=object)
+        loud[:] = [text.upper() for text in inputs["text"]]
+        return {"loud": loud}
+
+
+class Mixed(Model):
+    """Takes tensors of many types and shapes, and gives them back."""
+
+    signature = Signature(
+        inputs=[
+            Tensor("half", "FP16", [-1, 2]),
+            Tensor("long", "INT64", [-1]),
+            Tensor("flag", "BOOL", [-1, -1]),
+            Tensor("double", "FP64", [-1, 2, 2]),
+        ],
+        outputs=[
+            Tensor("half_out", "FP16", [-1, 2]),
+            Tensor("long_out", "INT64", [-1]),
+            Tensor("flag_out", "BOOL", [-1, -1]),
+            Tensor("double_out", "FP64", [-1, 2, 2]),
+        ],
+    )
+
+    def predict(self, inputs: Arrays) -> dict[str, np.ndarray]:
+        return {f"{name}_out": array.copy() for name, array in inputs.items()}
+
+
+class Broken(Model):
+    """Cannot be loaded."""
+
+    signature = ROW
+
+    def load(self, path: str | None) -> None:
+        raise RuntimeError("the weights are gone")
+
+    def predict(self, inputs: Arrays) -> dict[str, np.ndarray]:
+        return {"y": inputs["x"]}
+
+
+class Big(Model):
+    """Gives images back as they came: large tensors both ways."""
+
+    signature = Signature(
+        inputs=[Tensor("image", "FP32", [-1, 3, 224, 224])], outputs=[Tensor("same", "FP32", [-1, 3, 224, 224])]
+    )
+
+    def predict(self, inputs: Arrays) -> dict[str, np.ndarray]:
+        return {"same": inputs["image"].copy()}
