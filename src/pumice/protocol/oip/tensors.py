@@ -12,6 +12,7 @@ from pumice.domain.errors import MalformedInput
 from pumice.domain.signature import MAX_RANK
 
 _LENGTH = struct.Struct("<I")
+_MAX_ELEMENTS = 1 << 48
 _TYPES = dict(NUMPY_TYPES)  # a plain dictionary answers twice as fast as a read-only view
 
 
@@ -19,11 +20,15 @@ def check_shape(name: str, shape: tuple[int, ...]) -> int:
     """Return the number of elements.
 
     Raises:
-        MalformedInput: A size is negative, or there are too many axes.
+        MalformedInput: A size is negative, there are too many axes, or an empty tensor has impossibly long ones.
     """
     if len(shape) > MAX_RANK or any(size < 0 for size in shape):
         raise MalformedInput(f"shape of '{name}'", f"{list(shape)[:8]}; expected up to {MAX_RANK} sizes >= 0")
-    return prod(shape)
+    count = prod(shape)
+    # numpy makes no array whose axes, the empty ones aside, go beyond its index type
+    if not count and prod(size or 1 for size in shape) > _MAX_ELEMENTS:
+        raise MalformedInput(f"shape of '{name}'", f"{list(shape)[:8]}; its axes are too long")
+    return count
 
 
 def numpy_type(name: str, datatype: str) -> np.dtype[np.generic]:
