@@ -42,9 +42,17 @@ class Inference:
         Raises:
             PumiceError: It is refused, or it failed.
         """
+        return await self.check(model, version, request).infer(request)
+
+    def check(self, model: str, version: str, request: InferRequest) -> ServedVersion:
+        """Find a request's version and prepare the request for it, without running it.
+
+        Raises:
+            PumiceError: As `prepare`, or there is no such model.
+        """
         served = self.catalog.find(model, version)
         self.prepare(served, request)
-        return await served.infer(request)
+        return served
 
     def submit(self, served: ServedVersion, request: InferRequest, done: Done) -> Ticket:
         """Run a request, with a callback: the form for hot paths.

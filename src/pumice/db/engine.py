@@ -1,0 +1,77 @@
+"""Opening the database: by default SQLite in write-ahead mode, one file in the home."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from pathlib import Path
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy.exc import DatabaseError, OperationalError
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from pumice.db import database_file
+from pumice.db.migrations import migrate
+from pumice.domain.errors import BadArtefact, StorageFailed
+
+BUSY_TIMEOUT_S = 30.0
+"""How long to wait for another process that is writing (s)."""
+
+_DAMAGED = {"SQLITE_CORRUPT", "SQLITE_NOTADB"}
+
+
+def open_home(home: Path) -> Engine:
+    """Open the embedded database, made readable for its user alone if it is not there, and migrate it.
+
+    Raises:
+        BadArtefact: The file is damaged, is no database, or comes from a newer Pumice.
+        StorageFailed: The folder or the file cannot be made or read.
+    """
+    file = database_file(home)
+    try:
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # SQLite gives its -wal and -shm files the mode of this one
+        os.close(os.open(file, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+    except OSError as error:
+        raise StorageFailed(str(file), error.strerror or str(error)) from error
+    engine = sqlite_engine(file)
+    try:
+        with engine.begin() as connection:
+            migrate(connection)
+    except DatabaseError as error:
+        engine.dispose()
+        raise _explained(file, error) from error
+    except BadArtefact:
+        engine.dispose()
+        raise
+    return engine
+
+
+def sqlite_engine(file: Path) -> Engine:
+    """Make the engine of a SQLite file; nothing is opened yet."""
+    engine = create_engine(URL.create("sqlite", database=str(file)), connect_args={"timeout": BUSY_TIMEOUT_S})
+    event.listen(engine, "connect", _prepare)
+    event.listen(engine, "begin", _begin)
+    return engine
+
+
+def _prepare(connection: sqlite3.Connection, _entry: ConnectionPoolEntry) -> None:
+    # the driver must not open transactions on its own: it would do so late, and not for DDL
+    connection.isolation_level = None
+    connection.execute("PRAGMA journal_mode=WAL")
+    # FULL and not NORMAL: see pumice.db.group for the reason and the price
+    connection.execute("PRAGMA synchronous=FULL")
+
+
+def _begin(connection: Connection) -> None:
+    # the write lock is taken at once: a transaction that first reads and then writes could else fail in the middle
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _explained(file: Path, error: DatabaseError) -> BadArtefact | StorageFailed:
+    name = getattr(error.orig, "sqlite_errorname", "")
+    if name in _DAMAGED or not isinstance(error, OperationalError):
+        return BadArtefact(
+            str(file), f"not a usable database: {error.orig}", "restore it from a copy, or move it away to begin anew"
+        )
+    return StorageFailed(str(file), str(error.orig))

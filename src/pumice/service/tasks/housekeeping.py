@@ -1,0 +1,75 @@
+"""What is done from time to time: show that this gateway lives, find what the dead left, throw away what is old."""
+
+from __future__ import annotations
+
+import logging
+
+from pumice.db.tasks import Expiry
+from pumice.domain.errors import ModelNotFound, ModelNotReady
+from pumice.service.tasks import codec
+from pumice.service.tasks.ids import least_id
+from pumice.service.tasks.lanes import Key
+from pumice.service.tasks.ports import Finder
+from pumice.service.tasks.store import TaskStore
+
+_log = logging.getLogger("pumice.tasks")
+
+EVERY_S = 10.0
+"""How often (s): several times in the length of a lease."""
+
+
+class Housekeeping:
+    """Keeps the tasks' database in order.
+
+    Args:
+        store: The tasks on disk.
+        catalog: What is served here.
+        ttl: Age at which results, and tasks that nobody has run, go (s).
+    """
+
+    def __init__(self, store: TaskStore, catalog: Finder, ttl: float) -> None:
+        self._store = store
+        self._catalog = catalog
+        self._ttl = ttl
+        self._told: set[Key] = set()
+
+    async def survey(self, now: float) -> tuple[int, list[Key]]:
+        """Renew the lease, free the tasks of the dead, and see what waits.
+
+        Args:
+            now: The time (s since 1970).
+
+        Returns:
+            How many tasks nobody holds, and the models among them that are served here.
+
+        Raises:
+            StorageFailed: The database does not answer.
+        """
+        backlog = await self._store.tend(now)
+        served = [key for key, count in backlog.items() if self._serves(key, count)]
+        return sum(backlog.values()), served
+
+    async def clear(self, now: float) -> None:
+        """Delete old results and fail old tasks.
+
+        Args:
+            now: The time (s since 1970).
+
+        Raises:
+            StorageFailed: The database does not answer.
+        """
+        oldest = now - self._ttl
+        await self._store.purge(oldest)
+        error = ModelNotReady("", f"no server that serves it took the task within {self._ttl:g} s")
+        await self._store.expire(Expiry(least_id(oldest), now, codec.encode_error(error)))
+
+    def _serves(self, key: Key, count: int) -> bool:
+        """Whether to take tasks of a model; those of others wait until it is served, here or by another gateway."""
+        try:
+            self._catalog.find(*key)
+        except ModelNotFound:
+            if key not in self._told:
+                self._told.add(key)
+                _log.warning("tasks wait for a model that is not served", extra={"model": key[0], "tasks": count})
+            return False
+        return True

@@ -1,0 +1,42 @@
+"""What tasks need of the rest of the service; `pumice.service.inference.Inference` is it."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from pumice.domain.request import InferRequest, InferResult
+
+
+class Finder(Protocol):
+    """Tells what is served."""
+
+    def find(self, model: str, version: str = "") -> object:
+        """Find a version, the newest if none is named.
+
+        Raises:
+            ModelNotFound: There is no such model.
+        """
+
+
+class Runner(Protocol):
+    """Checks and runs requests."""
+
+    @property
+    def catalog(self) -> Finder:
+        """What is served."""
+
+    def check(self, model: str, version: str, request: InferRequest) -> object:
+        """Refuse a request that is known to be bad, and clean it.
+
+        Raises:
+            ModelNotReady: Nothing is known of the model yet.
+            PumiceError: The request is bad.
+        """
+
+    async def infer(self, model: str, version: str, request: InferRequest) -> InferResult:
+        """Check and run a request.
+
+        Raises:
+            Unavailable: Another try may succeed.
+            PumiceError: It failed.
+        """
