@@ -50,6 +50,7 @@ class Manifest(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_f
         model: The model's file, relative to the manifest's folder.
         task: What a caller sends and gets.
         labels: Names of the classes, in the order of the logits.
+        probabilities: The model's scores are probabilities already, not logits.
         tokenizer: A `tokenizers` file, relative to the manifest's folder.
         max_length: Most tokens of one text that the model reads; longer texts are cut (tokens).
         signature: Named tensors, where the file does not tell them.
@@ -73,6 +74,7 @@ class Manifest(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_f
     model: str = ""
     task: Task = "tensor"
     labels: list[str] = msgspec.field(default_factory=list)
+    probabilities: bool = False
     tokenizer: str = ""
     max_length: int = 512
     signature: Signature | None = None

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 import numpy as np
 
-from pumice.domain.datatypes import DATATYPE_NAMES, NUMPY_TYPES
+from pumice.domain.datatypes import BYTES, DATATYPE_NAMES, NUMPY_TYPES
 from pumice.domain.errors import BadSetting, SignatureMismatch
 
 Arrays = Mapping[str, np.ndarray]
@@ -15,6 +15,9 @@ Arrays = Mapping[str, np.ndarray]
 
 MAX_RANK = 32
 """The most axes that a tensor may have."""
+
+FREE_AXIS = 16
+"""Size of free axes in made-up inputs: short, and long enough for most convolutions."""
 
 
 class Tensor(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -56,6 +59,13 @@ class Tensor(msgspec.Struct, frozen=True, omit_defaults=True):
         if len(own) != len(shape):
             return False
         return all(want in (-1, size) for want, size in zip(own, shape, strict=True))
+
+    @property
+    def fixed_tail(self) -> tuple[int, ...] | None:
+        """The sizes after a free first axis, or None where comparing them cannot decide whether a shape fits."""
+        if self.shape and self.shape[0] == -1 and -1 not in self.shape[1:]:
+            return tuple(self.shape[1:])
+        return None
 
     def __str__(self) -> str:
         return f"{self.datatype} {self.shape}"
@@ -103,7 +113,7 @@ class SignatureCheck:
 
     def __init__(self, model: str, signature: Signature, *, batchable: bool) -> None:
         self._model = model
-        self._inputs = {t.name: (t, t.dtype, _fixed_tail(t)) for t in signature.inputs}
+        self._inputs = {t.name: (t, t.dtype, t.fixed_tail) for t in signature.inputs}
         self._required = [t.name for t in signature.inputs if not t.optional]
         self._batchable = batchable
 
@@ -149,8 +159,18 @@ class SignatureCheck:
         return SignatureMismatch(self._model, what, given, allowed)
 
 
-def _fixed_tail(tensor: Tensor) -> tuple[int, ...] | None:
-    """The sizes after a free first axis, or None where a plain comparison cannot decide."""
-    if tensor.shape and tensor.shape[0] == -1 and -1 not in tensor.shape[1:]:
-        return tuple(tensor.shape[1:])
-    return None
+def zeros(signature: Signature, rows: int = 1) -> dict[str, np.ndarray]:
+    """Make inputs that fit a signature: zeros, False and empty texts; optional inputs are left out.
+
+    Args:
+        signature: What the model takes.
+        rows: Size of a free first axis; other free axes get `FREE_AXIS`.
+    """
+    arrays: dict[str, np.ndarray] = {}
+    for tensor in signature.inputs:
+        if not tensor.optional:
+            shape = [FREE_AXIS if size == -1 else size for size in tensor.shape]
+            if tensor.shape and tensor.shape[0] == -1:
+                shape[0] = rows
+            arrays[tensor.name] = np.full(shape, b"" if tensor.datatype == BYTES else 0, dtype=tensor.dtype)
+    return arrays

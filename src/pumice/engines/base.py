@@ -29,6 +29,7 @@ class EngineConfig(msgspec.Struct, frozen=True):
         provider: Execution provider by its short name (``cpu``, ``cuda``, ``tensorrt``, ``openvino``, ``coreml``,
             ``directml``), or ``auto``.
         device: Device number for providers that have several.
+        name: Name under which the model is served, for messages; empty where it is not served.
     """
 
     source: str
@@ -37,6 +38,12 @@ class EngineConfig(msgspec.Struct, frozen=True):
     threads: int = 1
     provider: str = "auto"
     device: int = 0
+    name: str = ""
+
+    @property
+    def label(self) -> str:
+        """What messages call the model."""
+        return self.name or self.source
 
 
 class Traits(msgspec.Struct, frozen=True):
@@ -113,5 +120,5 @@ class Engine(abc.ABC):
         """Inputs of a typical request for warming up, or None if zeros in the signature's shape will do."""
         return None
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027 - many engines hold nothing that needs it
         """Free what the model holds; `run` is not called any more."""

@@ -1,0 +1,186 @@
+"""What a SOURCE names: its file, and the manifest put together from beside the file and from the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+from pumice.config import parse_manifest
+from pumice.domain.errors import BadArtefact
+from pumice.domain.model import Manifest
+from pumice.engines.registry import engine_class, engine_that_takes, find_engine, installed_engines
+
+MANIFEST_NAME = "manifest.json"
+"""The manifest of a model directory."""
+
+BESIDE_SUFFIX = ".manifest.json"
+"""Ending of the manifest beside a single file: ``model.manifest.json`` beside ``model.onnx``."""
+
+_PICKLE_SUFFIXES = frozenset((".pkl", ".pickle", ".joblib", ".dill", ".sav", ".pt", ".pth", ".bin", ".ckpt"))
+_TORCH_SUFFIXES = frozenset((".pt", ".pth", ".bin", ".ckpt"))
+# opcode PROTO and the protocols in use; no model format that an engine takes starts like this
+_PICKLE_MAGICS = tuple(bytes((0x80, protocol)) for protocol in range(2, 6))
+
+
+def resolve_source(source: str, overrides: Mapping[str, object] | None = None) -> tuple[Path | None, Manifest]:
+    """Find what a source names and what is known of it.
+
+    A source is a directory with a ``manifest.json`` (or with exactly one file that an engine takes), a model file with
+    an optional ``<stem>.manifest.json`` beside it, or what an engine takes without a file, as ``module:Class``.
+
+    Args:
+        source: What the user named.
+        overrides: Keys of the manifest that the user gave; they win over the file's. Their paths may be absolute;
+            relative ones start at the model's folder (at the working directory for a source without a file).
+
+    Returns:
+        The model's file or folder, absolute, or None where there is none; and the manifest, with ``format`` filled in
+        and ``tokenizer`` made absolute.
+
+    Raises:
+        BadArtefact: There is no such file, it cannot be used, or its manifest names a file outside its folder.
+        BadSetting: A key of the manifest is unknown, or a value is not allowed.
+    """
+    given = dict(overrides or {})
+    place = Path(source).expanduser()
+    if place.is_dir():
+        return _Description(place.absolute(), given).resolve(source)
+    if place.exists():
+        return _resolve_file(source, place.absolute(), given)
+    return _resolve_name(source, given)
+
+
+class _Description:
+    """A manifest and the folder in which the files that it names lie.
+
+    Args:
+        folder: The folder.
+        given: The user's own keys, which are trusted to point anywhere.
+        manifest_name: The manifest's file; it need not be there.
+    """
+
+    def __init__(self, folder: Path, given: dict[str, object], manifest_name: str = MANIFEST_NAME) -> None:
+        self.folder = folder
+        self._given = given
+        self._file = folder / manifest_name
+        self._said = _read_manifest(self._file)
+        self.manifest = parse_manifest(self._said | given, str(self._file) if self._said else "the manifest")
+
+    def resolve(self, source: str) -> tuple[Path, Manifest]:
+        """Find the model's file, or the folder itself where an engine takes it whole."""
+        name = self.manifest.model
+        if not name:
+            path = self._only_model()
+        elif not (self.folder / name).exists() and self._takes_without_file(name):
+            path = self.folder
+        else:
+            path = self.inside("model", name)
+        return path, self.completed(source, path)
+
+    def completed(self, source: str, path: Path) -> Manifest:
+        """Fill in the engine and make the tokenizer's path absolute."""
+        _refuse_pickle(path)
+        manifest = self.manifest
+        engine = find_engine(manifest.model if path == self.folder and manifest.model else source, path, manifest)
+        tokenizer = str(self.inside("tokenizer", manifest.tokenizer)) if manifest.tokenizer else ""
+        return msgspec.structs.replace(manifest, format=engine.name, tokenizer=tokenizer)
+
+    def inside(self, key: str, name: str) -> Path:
+        """Follow a path of the manifest; only the user's own keys may lead out of the folder."""
+        path = self.folder / name
+        if key not in self._given and not path.resolve().is_relative_to(self.folder.resolve()):
+            raise BadArtefact(
+                str(self._file),
+                f"'{key}' leads out of the folder, to {path.resolve()}",
+                "copy the file into the folder",
+            )
+        if not path.exists():
+            raise BadArtefact(str(path), "there is no such file", f"mend '{key}' in {self._file}")
+        return path
+
+    def _takes_without_file(self, name: str) -> bool:
+        engine = engine_class(self.manifest.format) if self.manifest.format else engine_that_takes(name, None)
+        return engine is not None and engine.takes(name, None)
+
+    def _only_model(self) -> Path:
+        if self.manifest.format and engine_class(self.manifest.format).takes(str(self.folder), self.folder):
+            return self.folder
+        files = sorted(entry for entry in self.folder.iterdir() if entry.is_file())
+        engines = installed_engines()
+        models = [file for file in files if any(engine.takes(str(file), file) for engine in engines)]
+        if len(models) == 1:
+            return models[0]
+        if self._said:
+            raise BadArtefact(str(self._file), "it names no model file", "add the key 'model'")
+        for file in () if models else files:
+            _refuse_pickle(file)
+        found = f"{len(models)} model files ({', '.join(m.name for m in models)})" if models else "no model file"
+        mend = f"add a {MANIFEST_NAME} whose 'model' names the file, or name the file itself"
+        raise BadArtefact(str(self.folder), f"it has no {MANIFEST_NAME} and {found}", mend)
+
+
+def _resolve_file(source: str, path: Path, given: dict[str, object]) -> tuple[Path, Manifest]:
+    description = _Description(path.parent, given, path.stem + BESIDE_SUFFIX)
+    if (
+        description.manifest.model
+        and description.inside("model", description.manifest.model).resolve() != path.resolve()
+    ):
+        raise BadArtefact(
+            str(path), f"its manifest is of '{description.manifest.model}'", "name that file, or mend 'model'"
+        )
+    return path, description.completed(source, path)
+
+
+def _resolve_name(source: str, given: dict[str, object]) -> tuple[Path | None, Manifest]:
+    manifest = parse_manifest(given, "the manifest")
+    engine = engine_class(manifest.format) if manifest.format else engine_that_takes(source, None)
+    if engine is None or not engine.takes(source, None):
+        raise BadArtefact(
+            source, "there is no such file or folder", "give a path that exists, or module:Class for a Python model"
+        )
+    paths = {key: Path(name).absolute() for key in ("model", "tokenizer") if (name := getattr(manifest, key))}
+    for key, path in paths.items():
+        if not path.exists():
+            raise BadArtefact(str(path), "there is no such file or folder", f"mend '{key}' of the manifest")
+    tokenizer = str(paths.get("tokenizer", ""))
+    return paths.get("model"), msgspec.structs.replace(manifest, format=engine.name, tokenizer=tokenizer)
+
+
+def _read_manifest(file: Path) -> dict[str, object]:
+    """Read a manifest; nothing if there is none."""
+    try:
+        data = msgspec.json.decode(file.read_bytes())
+    except FileNotFoundError:
+        return {}
+    except (OSError, msgspec.DecodeError) as error:
+        raise BadArtefact(str(file), f"it cannot be read as JSON: {error}", "mend it") from None
+    if not isinstance(data, dict):
+        raise BadArtefact(
+            str(file), f"it holds a {type(data).__name__}", "write a JSON object with the manifest's keys"
+        )
+    return data
+
+
+def _refuse_pickle(path: Path) -> None:
+    """Refuse files that run code when they are read, whatever they are called."""
+    if not path.is_file():
+        return
+    suffix = path.suffix.lower()
+    if suffix not in _PICKLE_SUFFIXES and not _starts_as_pickle(path):
+        return
+    way = "torch.onnx.export" if suffix in _TORCH_SUFFIXES else "skl2onnx.to_onnx, or your framework's exporter"
+    raise BadArtefact(
+        str(path),
+        "it is a pickle, which may run any code when it is read",
+        f"convert it to ONNX with {way}; if you trust it, load it in a Python model of your own (module:Class)",
+    )
+
+
+def _starts_as_pickle(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return file.read(2) in _PICKLE_MAGICS
+    except OSError as error:
+        raise BadArtefact(str(path), f"it cannot be read: {error.strerror}", "mend its permissions") from None
