@@ -112,7 +112,7 @@ def encode_answer(outputs: Mapping[str, np.ndarray], signature: Signature, *, by
     Returns:
         JSON; NaN and infinity are ``null``, byte strings that are no UTF-8 text are ``{"b64": …}``.
     """
-    values = {name: _listed(array) for name, array in outputs.items()}
+    values = {name: listed(array) for name, array in outputs.items()}
     if not by_row:
         return _encode(Outputs(_single(values)))
     if not signature.batchable:
@@ -127,7 +127,8 @@ def _single(values: dict[str, Any]) -> object:
     return next(iter(values.values())) if len(values) == 1 else values
 
 
-def _listed(array: np.ndarray) -> Any:
+def listed(array: np.ndarray) -> Any:
+    """Return nested lists of an array; byte strings are text where they are UTF-8, else ``{"b64": …}``."""
     values = array.tolist()
     return _text(values) if array.dtype.kind in "OSU" else values
 

@@ -33,6 +33,7 @@ STATUSES: Mapping[type[e.PumiceError], int] = MappingProxyType(
         e.Unavailable: 503,
         e.ModelNotReady: 503,
         e.Overloaded: 503,
+        e.StorageFailed: 503,
         e.DeadlineExceeded: 504,
         e.Cancelled: 499,  # nginx's code: nobody reads it but the log and the counters
         e.ModelError: 500,

@@ -1,0 +1,68 @@
+"""The ASGI app of everything over HTTP that is not the hot path."""
+
+from __future__ import annotations
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from pumice.domain.errors import PumiceError
+from pumice.gateway.http import health, kserve, metrics, oip, seed, site
+from pumice.gateway.http.context import HttpContext
+from pumice.gateway.http.endpoint import Endpoint
+from pumice.gateway.http.envelope import Envelope
+from pumice.gateway.http.replies import error_reply, http_error_reply
+
+__all__ = ["HttpContext", "all_endpoints", "http_app"]
+
+
+def http_app(context: HttpContext) -> ASGIApp:
+    """Make the app.
+
+    Inference (``POST …/infer``) is expected to be answered before it comes here.
+    """
+    app = Starlette(
+        routes=[_route(endpoint) for endpoint in all_endpoints(context)],
+        middleware=[Middleware(Envelope)],
+        exception_handlers={PumiceError: _refuse, HTTPException: _refuse_http},
+    )
+    app.router.redirect_slashes = False
+    return app
+
+
+def all_endpoints(context: HttpContext) -> list[Endpoint]:
+    """List every route that this server answers."""
+    endpoints = [
+        *oip.endpoints(context),
+        *kserve.endpoints(context),
+        *seed.endpoints(context),
+        *health.endpoints(context),
+        *metrics.endpoints(context),
+    ]
+    endpoints += site.endpoints(context, endpoints)
+    return endpoints
+
+
+def _route(endpoint: Endpoint) -> Route:
+    if endpoint.handler is not None:
+        return Route(endpoint.path, endpoint.handler, methods=[endpoint.method])
+
+    async def elsewhere(_request: Request) -> Response:
+        raise HTTPException(405, headers={"Allow": endpoint.method})
+
+    # the method of the endpoint itself does not come here
+    return Route(endpoint.path, elsewhere, methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
+
+
+async def _refuse(request: Request, error: Exception) -> Response:
+    assert isinstance(error, PumiceError)  # noqa: S101 - it is registered for these only
+    return error_reply(request, error)
+
+
+async def _refuse_http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101 - it is registered for these only
+    return http_error_reply(request, error)

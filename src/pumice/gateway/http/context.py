@@ -1,0 +1,50 @@
+"""What the routes work with, put together by the composition root."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from pumice.__about__ import __version__
+from pumice.domain.model import Profile
+from pumice.observe.prometheus import Observed
+from pumice.service.inference import Inference
+from pumice.service.tasks import Tasks
+
+
+class Served(Observed, Protocol):
+    """What these routes see of a served version."""
+
+    @property
+    def profile(self) -> Profile | None:
+        """What a replica said of it; None until one has loaded."""
+
+    @property
+    def ready(self) -> bool:
+        """Whether it can answer now."""
+
+    @property
+    def reason(self) -> str:
+        """Why it cannot, or an empty string."""
+
+
+@dataclass(frozen=True, slots=True)
+class HttpContext:
+    """What the routes work with.
+
+    Attributes:
+        inference: The operation, and the catalogue of what is served.
+        tasks: The asynchronous form of it.
+        max_body_bytes: Largest body of a request, before and after decompression (bytes).
+        started: When the server started (Unix time, s).
+        server: Name of the server.
+        version: Its version.
+    """
+
+    inference: Inference
+    tasks: Tasks
+    max_body_bytes: int
+    started: float = field(default_factory=time.time)
+    server: str = "pumice"
+    version: str = __version__

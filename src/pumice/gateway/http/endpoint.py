@@ -1,0 +1,78 @@
+"""What a route is: how it is reached, who answers, and what is said of it in the OpenAPI document.
+
+Routes and document are made from the same list, so that neither can lack what the other has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from pumice.domain.errors import PumiceError
+
+Handler = Callable[[Request], Awaitable[Response]]
+"""Answers one request; raises `PumiceError` for what it refuses."""
+
+
+class Text(NamedTuple):
+    """A line for people, in the languages that we speak."""
+
+    en: str
+    zh: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One way in which a route answers.
+
+    Attributes:
+        body: Type of the JSON body; a media type where it is no JSON; None where there is no body.
+        text: What it means.
+    """
+
+    body: Any
+    text: Text
+
+
+@dataclass(frozen=True, slots=True)
+class Doc:
+    """What is said of a route.
+
+    Attributes:
+        tag: Group that it is listed in, a key of `pumice.gateway.http.openapi.GROUPS`.
+        summary: What it is for.
+        answers: HTTP status -> answer, where it is no error.
+        errors: What it may raise; each stands in the document with its status and the shape of its path.
+        body: Type of the request's JSON body, or None.
+        example: A body to begin with.
+        headers: Names of request headers that it heeds, of `pumice.gateway.http.openapi.HEADERS`.
+    """
+
+    tag: str
+    summary: Text
+    answers: Mapping[int, Answer]
+    errors: tuple[type[PumiceError], ...] = ()
+    body: Any = None
+    example: Any = None
+    headers: tuple[str, ...] = field(default=())
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A route.
+
+    Attributes:
+        method: ``GET`` (which answers ``HEAD`` too) or ``POST``.
+        path: With parameters in braces.
+        handler: Answers it; None where it is answered before it reaches this app.
+        doc: What is said of it; None for parts of pages.
+    """
+
+    method: str
+    path: str
+    handler: Handler | None
+    doc: Doc | None = None

@@ -1,0 +1,147 @@
+"""KServe v1, TensorFlow Serving's predict, and the model list that KServe and OpenAI share a path for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from pumice.domain.errors import (
+    DeadlineExceeded,
+    MalformedInput,
+    ModelFailed,
+    ModelNotFound,
+    ModelNotReady,
+    SignatureMismatch,
+    TooLarge,
+    Unsupported,
+)
+from pumice.domain.request import InferRequest
+from pumice.gateway.http.context import HttpContext, Served
+from pumice.gateway.http.endpoint import Answer, Doc, Endpoint, Text
+from pumice.gateway.http.headers import MODEL_VERSION
+from pumice.gateway.http.reading import carry_headers, counted, parameter, profile_of, read_body, while_connected
+from pumice.gateway.http.replies import json_reply
+from pumice.protocol.kserve_v1 import Outputs, Predictions, PredictRequest, decode_predict, encode_answer
+
+PROTOCOL = "kserve-v1"
+"""Label of this face in the metrics."""
+
+_GROUP = "kserve"
+_PATHS = ("/v1/models/{model}", "/v1/models/{model}/versions/{version}")
+
+
+class OpenAiModel(msgspec.Struct):
+    """A model as OpenAI lists it."""
+
+    id: str
+    created: int
+    object: Literal["model"] = "model"
+    owned_by: str = "pumice"
+
+
+class BothLists(msgspec.Struct):
+    """The list of models, for KServe (``models``) and for OpenAI (``object``, ``data``)."""
+
+    models: list[str]
+    data: list[OpenAiModel]
+    object: Literal["list"] = "list"
+
+
+class BothModels(msgspec.Struct):
+    """A model, for KServe (``name``, ``ready``) and for OpenAI (``id``, ``object``, ``created``, ``owned_by``)."""
+
+    name: str
+    ready: bool
+    id: str
+    created: int
+    object: Literal["model"] = "model"
+    owned_by: str = "pumice"
+
+
+def endpoints(context: HttpContext) -> Iterator[Endpoint]:
+    """List the routes of KServe v1."""
+    kserve = _KServe(context)
+    yield Endpoint("GET", "/v1/models", kserve.models, _MODELS)
+    for path in _PATHS:
+        yield Endpoint("GET", path, kserve.model, _MODEL)
+        yield Endpoint("POST", f"{path}:predict", kserve.predict, _PREDICT)
+        yield Endpoint("POST", f"{path}:explain", kserve.explain, _EXPLAIN)
+
+
+class _KServe:
+    def __init__(self, context: HttpContext) -> None:
+        self._context = context
+        self._catalog = context.inference.catalog
+
+    async def models(self, _request: Request) -> Response:
+        names = self._catalog.names()
+        return json_reply(BothLists(names, [OpenAiModel(name, int(self._context.started)) for name in names]))
+
+    async def model(self, request: Request) -> Response:
+        served = self._find(request)
+        if not served.ready:
+            raise ModelNotReady(served.name, served.reason)
+        return json_reply(BothModels(served.name, ready=True, id=served.name, created=int(self._context.started)))
+
+    async def predict(self, request: Request) -> Response:
+        served = self._find(request)
+        with counted(served, PROTOCOL):
+            signature = profile_of(served).signature
+            call = decode_predict(await read_body(request, self._context.max_body_bytes), served.name, signature)
+            inference = InferRequest(call.inputs, call.parameters)
+            carry_headers(request, inference)
+            result = await while_connected(
+                request, self._context.inference.infer(served.name, served.version, inference)
+            )
+            body = encode_answer(result.outputs, signature, by_row=call.by_row)
+        return json_reply(body, headers={MODEL_VERSION: result.version})
+
+    async def explain(self, _request: Request) -> Response:
+        raise Unsupported("':explain'", "use ':predict'")
+
+    def _find(self, request: Request) -> Served:
+        return self._catalog.find(parameter(request, "model"), parameter(request, "version"))
+
+
+_MODELS = Doc(
+    _GROUP,
+    Text("Names of the models, for KServe and OpenAI clients", "模型列表（KServe 与 OpenAI 客户端通用）"),
+    {200: Answer(BothLists, Text("Both shapes in one object.", "两种格式合并在一个对象中。"))},
+)
+_MODEL = Doc(
+    _GROUP,
+    Text("Whether a model can answer now", "模型是否就绪"),
+    {200: Answer(BothModels, Text("It can.", "已就绪。"))},
+    (ModelNotFound, ModelNotReady),
+)
+_PREDICT = Doc(
+    _GROUP,
+    Text("Predict: rows of instances, or columns of inputs", "预测：按行 instances 或按列 inputs"),
+    {
+        200: Answer(
+            (Predictions, Outputs),
+            Text(
+                "Predictions for instances: a value each, or a mapping where the model has several outputs. "
+                "Outputs for inputs.",
+                "instances 对应 predictions：每行一个值，多输出时为映射；inputs 对应 outputs。",
+            ),
+        )
+    },
+    (
+        MalformedInput,
+        ModelNotFound,
+        TooLarge,
+        SignatureMismatch,
+        ModelFailed,
+        ModelNotReady,
+        DeadlineExceeded,
+    ),
+    PredictRequest,
+    {"instances": [[0.1, 0.2, 0.3, 0.4]]},
+    ("x-request-id", "x-timeout-ms", "traceparent", "content-encoding"),
+)
+_EXPLAIN = Doc(_GROUP, Text("Explain a prediction (not supported)", "解释预测（暂不支持）"), {}, (Unsupported,))

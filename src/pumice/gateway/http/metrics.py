@@ -1,0 +1,41 @@
+"""``/metrics``."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from pumice.gateway.http.context import HttpContext
+from pumice.gateway.http.endpoint import Answer, Doc, Endpoint, Text
+from pumice.observe.prometheus import Exposition
+
+_METRICS = Doc(
+    "server",
+    Text("Metrics, for Prometheus", "Prometheus 指标"),
+    {
+        200: Answer(
+            "text/plain",
+            Text("Prometheus text, or OpenMetrics if asked for.", "Prometheus 文本，或按请求为 OpenMetrics。"),
+        )
+    },
+)
+
+
+def endpoints(context: HttpContext) -> Iterator[Endpoint]:
+    """List the one route."""
+    exposition = Exposition(context.inference.catalog.all, context.version)
+    yield Endpoint("GET", "/metrics", _Metrics(exposition).scrape, _METRICS)
+
+
+class _Metrics:
+    def __init__(self, exposition: Exposition) -> None:
+        self._exposition = exposition
+
+    async def scrape(self, request: Request) -> Response:
+        # the first time a library is loaded, and the loop must not wait for that
+        await asyncio.to_thread(self._exposition.load)
+        text, content_type = self._exposition.render(request.headers.get("accept", ""))
+        return Response(text, headers={"content-type": content_type})

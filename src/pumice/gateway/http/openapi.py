@@ -1,0 +1,174 @@
+"""The OpenAPI 3.1 document, made from the list of routes and the types that they read and write."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from inspect import cleandoc
+from typing import Any
+
+import msgspec
+
+from pumice.domain.errors import PumiceError, Unavailable
+from pumice.gateway.http.endpoint import Answer, Doc, Endpoint, Text
+from pumice.gateway.http.errors import PROBLEM_JSON, STATUSES, OipError, Problem
+from pumice.gateway.http.replies import JSON, is_oip_shaped
+
+GROUPS: Mapping[str, Text] = {
+    "oip": Text("Open Inference Protocol v2", "开放推理协议 v2"),
+    "kserve": Text("KServe v1 and TensorFlow Serving", "KServe v1 与 TensorFlow Serving"),
+    "tasks": Text("Asynchronous tasks", "异步任务"),
+    "health": Text("Health", "健康检查"),
+    "server": Text("The server itself", "服务器"),
+}
+"""Groups of routes, in the order in which they are shown."""
+
+HEADERS: Mapping[str, Text] = {
+    "x-request-id": Text(
+        "Id of the request in logs and in the answer; one is made if it is left out.",
+        "请求标识，写入日志与响应；省略时自动生成。",
+    ),
+    "x-timeout-ms": Text(
+        "How long the caller waits (ms); work that nobody waits for is not started.",
+        "调用方最长等待时间（毫秒），超时的请求不再执行。",
+    ),
+    "traceparent": Text("W3C trace context, passed on.", "W3C 追踪上下文，向后传递。"),
+    "content-encoding": Text("gzip or deflate, if the body is compressed.", "正文压缩方式：gzip 或 deflate。"),
+    "inference-header-content-length": Text(
+        "Length of the JSON (bytes) where binary tensors follow it; 0: the body is the only input's bytes.",
+        "正文中 JSON 部分的字节数，其后为二进制张量；0 表示正文即唯一输入的字节。",
+    ),
+    "prefer": Text(
+        "wait=SECONDS: answer with the result if it is there in time.", "wait=秒数：及时完成则直接返回结果。"
+    ),
+}
+"""Request headers that routes heed."""
+
+_PARAMETERS: Mapping[str, Text] = {
+    "model": Text("Name of the model, percent-encoded.", "模型名称（百分号编码）。"),
+    "version": Text("Version of the model.", "模型版本。"),
+    "task_id": Text("Id of the task.", "任务标识。"),
+}
+
+_PATH_PARAMETER = re.compile(r"{(\w+)}")
+_ATTRIBUTES = "\n\nAttributes:\n"
+_REF = "#/components/schemas/{name}"
+
+Json = dict[str, Any]
+
+
+def document(endpoints: Iterable[Endpoint], title: str, version: str) -> bytes:
+    """Write the document.
+
+    Args:
+        endpoints: All routes; those without a `Doc` are left out.
+        title: Name of the server.
+        version: Its version.
+
+    Returns:
+        JSON. Chinese texts stand under ``x-zh`` beside the English ones.
+    """
+    documented = [(endpoint, endpoint.doc) for endpoint in endpoints if endpoint.doc is not None]
+    schemas = _Schemas(_types(documented))
+    paths: dict[str, Json] = {}
+    for endpoint, doc in documented:
+        paths.setdefault(endpoint.path, {})[endpoint.method.lower()] = _operation(endpoint, doc, schemas)
+    return msgspec.json.encode(
+        {
+            "openapi": "3.1.0",
+            "info": {"title": title, "version": version, "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"}},
+            "tags": [{"name": tag, "description": text.en, "x-zh": text.zh} for tag, text in GROUPS.items()],
+            "paths": paths,
+            "components": {"schemas": schemas.components},
+        }
+    )
+
+
+class _Schemas:
+    """JSON schemas of all types, each struct once."""
+
+    def __init__(self, types: list[Any]) -> None:
+        schemas, self.components = msgspec.json.schema_components(types, ref_template=_REF)
+        self._schemas = list(zip(types, schemas, strict=True))
+        for component in self.components.values():
+            _tell_attributes(component)
+
+    def of(self, body: Any) -> Json:
+        """The schema of a type, or of any of several."""
+        if isinstance(body, tuple):
+            return {"anyOf": [self.of(one) for one in body]}
+        return next(schema for kind, schema in self._schemas if kind == body)
+
+
+def _types(documented: list[tuple[Endpoint, Doc]]) -> list[Any]:
+    types: list[Any] = [Problem, OipError]
+    for _, doc in documented:
+        for body in (doc.body, *(answer.body for answer in doc.answers.values())):
+            for kind in body if isinstance(body, tuple) else (body,):
+                if kind is not None and not isinstance(kind, str) and kind not in types:
+                    types.append(kind)
+    return types
+
+
+def _tell_attributes(component: Json) -> None:
+    """Move what a docstring says of attributes to the properties that they are."""
+    text, _, attributes = cleandoc(component.get("description", "")).partition(_ATTRIBUTES)
+    component["description"] = text
+    for name, told in re.findall(r"^    (\w+): (.*(?:\n {5,}.*)*)", attributes, re.MULTILINE):
+        if name in component.get("properties", {}):
+            component["properties"][name]["description"] = " ".join(told.split())
+
+
+def _operation(endpoint: Endpoint, doc: Doc, schemas: _Schemas) -> Json:
+    names = _PATH_PARAMETER.findall(endpoint.path)
+    operation: Json = {
+        "operationId": _operation_id(endpoint),
+        "tags": [doc.tag],
+        "summary": doc.summary.en,
+        "x-zh": doc.summary.zh,
+        "parameters": [
+            *(_parameter(name, "path", _PARAMETERS[name]) for name in names),
+            *(_parameter(name, "header", HEADERS[name]) for name in doc.headers),
+        ],
+        "responses": _responses(endpoint, doc, schemas),
+    }
+    if doc.body is not None:
+        content = {"schema": schemas.of(doc.body), "example": doc.example}
+        operation["requestBody"] = {"required": True, "content": {JSON: content}}
+    return operation
+
+
+def _operation_id(endpoint: Endpoint) -> str:
+    return "_".join(re.findall(r"\w+", f"{endpoint.method.lower()} {endpoint.path}"))
+
+
+def _parameter(name: str, place: str, text: Text) -> Json:
+    schema = {"type": "string"}
+    required = place == "path"
+    return {"name": name, "in": place, "required": required, "description": text.en, "x-zh": text.zh, "schema": schema}
+
+
+def _responses(endpoint: Endpoint, doc: Doc, schemas: _Schemas) -> Json:
+    responses = {str(status): _answer(answer, schemas) for status, answer in doc.answers.items()}
+    by_status: dict[int, list[type[PumiceError]]] = {}
+    for error in (*doc.errors, PumiceError):
+        by_status.setdefault(STATUSES[error], []).append(error)
+    shape, media_type = (OipError, JSON) if is_oip_shaped(endpoint.path) else (Problem, PROBLEM_JSON)
+    for status, errors in sorted(by_status.items()):
+        response: Json = {
+            "description": "; ".join(dict.fromkeys(error.title for error in errors)),
+            "content": {media_type: {"schema": schemas.of(shape)}},
+        }
+        if any(issubclass(error, Unavailable) for error in errors):
+            response["headers"] = {"retry-after": {"description": "Seconds.", "schema": {"type": "integer"}}}
+        responses.setdefault(str(status), response)
+    return dict(sorted(responses.items()))
+
+
+def _answer(answer: Answer, schemas: _Schemas) -> Json:
+    response: Json = {"description": answer.text.en, "x-zh": answer.text.zh}
+    if isinstance(answer.body, str):
+        response["content"] = {answer.body: {"schema": {"type": "string"}}}
+    elif answer.body is not None:
+        response["content"] = {JSON: {"schema": schemas.of(answer.body)}}
+    return response

@@ -1,0 +1,137 @@
+"""Taking a request in: its path, its body within bounds, its deadline, and whether its caller is still there."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+from urllib.parse import quote, unquote
+
+from starlette.requests import Request
+from starlette.types import Receive, Scope
+
+from pumice.domain.errors import Cancelled, ModelNotReady, PumiceError, TooLarge
+from pumice.domain.model import Profile
+from pumice.domain.request import InferRequest
+from pumice.gateway.http import headers
+from pumice.gateway.http.compression import decompress
+from pumice.gateway.http.context import Served
+from pumice.gateway.http.errors import status_of
+
+T = TypeVar("T")
+
+_KEPT = str.maketrans({"/": "%2F", "%": "%25"})
+
+
+def route_path(scope: Scope) -> str:
+    """Return the path with everything decoded but slashes inside of a segment, so that names may have them."""
+    raw = scope.get("raw_path")
+    if raw is None:
+        return str(scope["path"])
+    segments = raw.decode("latin-1").partition("?")[0].split("/")
+    return "/".join(unquote(segment).translate(_KEPT) for segment in segments)
+
+
+def parameter(request: Request, name: str) -> str:
+    """Return a parameter of the path, decoded, or an empty string if the route does not have it."""
+    return unquote(request.path_params.get(name, ""))
+
+
+def path_segment(name: str) -> str:
+    """Write a name as one segment of a path."""
+    return quote(name, safe="")
+
+
+async def read_body(request: Request, limit: int) -> bytes:
+    """Read a body, decompressed; nothing more is read once it is too large.
+
+    Args:
+        request: The request.
+        limit: Largest body, before and after decompression (bytes).
+
+    Raises:
+        TooLarge: It is larger.
+        MalformedInput: Its compression is unknown or broken.
+    """
+    declared = request.headers.get("content-length", "")
+    if declared.isdigit() and int(declared) > limit:
+        raise TooLarge("the body", int(declared), limit)
+    parts: list[bytes] = []
+    size = 0
+    async for part in request.stream():
+        size += len(part)
+        if size > limit:
+            raise TooLarge("the body", size, limit)
+        parts.append(part)
+    return decompress(b"".join(parts), request.headers.get("content-encoding", ""), limit)
+
+
+def profile_of(served: Served) -> Profile:
+    """Return what is known of a version.
+
+    Raises:
+        ModelNotReady: No replica has loaded it yet.
+    """
+    if served.profile is None:
+        raise ModelNotReady(served.name, served.reason)
+    return served.profile
+
+
+def carry_headers(request: Request, inference: InferRequest) -> None:
+    """Give an inference its id, deadline and trace context.
+
+    Raises:
+        MalformedInput: The deadline is no number.
+    """
+    inference.request_id = request.state.request_id
+    inference.deadline = headers.deadline_of(request.headers.get(headers.TIMEOUT_MS, ""), time.monotonic())
+    inference.traceparent = request.headers.get(headers.TRACEPARENT, "")
+
+
+@contextmanager
+def counted(served: Served, protocol: str, status: int = 200) -> Iterator[None]:
+    """Count the request that is answered inside, by its outcome.
+
+    Args:
+        served: The version that it is for.
+        protocol: Label of the face in the metrics.
+        status: HTTP status if nothing is raised.
+    """
+    begun = time.perf_counter()
+    try:
+        yield
+    except PumiceError as error:
+        status = status_of(error)
+        raise
+    except BaseException:
+        status = 500
+        raise
+    finally:
+        served.stats.finished(protocol, str(status), time.perf_counter() - begun)
+
+
+async def while_connected(request: Request, work: Coroutine[None, None, T]) -> T:
+    """Do work for a caller, and cancel it if the caller goes away.
+
+    The body must have been read.
+
+    Raises:
+        Cancelled: The caller has gone.
+    """
+    task = asyncio.ensure_future(work)
+    gone = asyncio.ensure_future(_disconnected(request.receive))
+    try:
+        await asyncio.wait({task, gone}, return_when=asyncio.FIRST_COMPLETED)
+        if not task.done():
+            raise Cancelled
+        return task.result()
+    finally:
+        task.cancel()
+        gone.cancel()
+
+
+async def _disconnected(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass

@@ -1,0 +1,241 @@
+"""The asynchronous API: ``POST /predict`` accepts a task, ``GET /result/{task_id}`` tells what became of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any, Literal
+
+import msgspec
+import numpy as np
+from starlette.requests import Request
+from starlette.responses import Response
+
+from pumice.domain.datatypes import DATATYPE_NAMES
+from pumice.domain.errors import (
+    DeadlineExceeded,
+    MalformedInput,
+    ModelNotFound,
+    Overloaded,
+    SignatureMismatch,
+    StorageFailed,
+    TaskNotFound,
+    TooLarge,
+    UncleanText,
+    Unsupported,
+)
+from pumice.domain.model import TEXT_TASKS
+from pumice.domain.request import InferRequest, InferResult
+from pumice.gateway.http.context import HttpContext, Served
+from pumice.gateway.http.endpoint import Answer, Doc, Endpoint, Text
+from pumice.gateway.http.headers import MODEL_VERSION, preferred_wait
+from pumice.gateway.http.reading import carry_headers, counted, parameter, path_segment, read_body, while_connected
+from pumice.gateway.http.replies import json_reply
+from pumice.protocol.kserve_v1 import listed
+from pumice.protocol.oip.json_codec import JsonOutput, JsonTensor, json_data, read_tensors
+from pumice.protocol.oip.types import WireRequest, apply_parameters
+from pumice.service.tasks import TaskRecord
+
+PROTOCOL = "seed"
+"""Label of this face in the metrics."""
+
+_TENSORS, _ONE_TEXT, _TEXTS = "seed-tensors", "seed-text", "seed-texts"
+"""Words that are kept with a task: in which form its result is wanted."""
+
+_TOLD = ("label", "score", "embedding")
+"""Outputs that a text's result consists of, where the model has them."""
+
+
+class SeedRequest(msgspec.Struct, forbid_unknown_fields=True):
+    """A task; exactly one of ``inputs`` and ``text``.
+
+    Attributes:
+        model: Name of the model; may be left out when one is served.
+        version: Its version; the newest if left out.
+        inputs: Tensors of the Open Inference Protocol.
+        text: A text, or several.
+        parameters: As in the Open Inference Protocol: the model's own, ``priority`` and ``timeout``.
+    """
+
+    model: str = ""
+    version: str = ""
+    inputs: list[JsonTensor] | msgspec.UnsetType = msgspec.UNSET
+    text: str | list[str] | msgspec.UnsetType = msgspec.UNSET
+    parameters: dict[str, Any] = {}
+
+
+class Accepted(msgspec.Struct):
+    """The task is on disk and will be run, whatever happens to the server."""
+
+    task_id: str
+    status: Literal["processing"] = "processing"
+
+
+class Processing(msgspec.Struct):
+    """The task waits or runs."""
+
+    status: Literal["processing"] = "processing"
+
+
+class Completed(msgspec.Struct):
+    """The task is done.
+
+    Attributes:
+        result: Output tensors for tensors; for texts a mapping of label and score (or of what the model has), or a
+            list of such mappings for a list of texts.
+    """
+
+    result: Any
+    status: Literal["completed"] = "completed"
+
+
+class Failed(msgspec.Struct):
+    """The task failed.
+
+    Attributes:
+        error: What went wrong.
+    """
+
+    error: str
+    status: Literal["failed"] = "failed"
+
+
+class NotFound(msgspec.Struct):
+    """There is no such task, or its result has expired."""
+
+    status: Literal["not_found"] = "not_found"
+
+
+_decode = msgspec.json.Decoder(SeedRequest).decode
+
+
+def endpoints(context: HttpContext) -> Iterator[Endpoint]:
+    """List the routes of the asynchronous API."""
+    seed = _Seed(context)
+    yield Endpoint("POST", "/predict", seed.predict, _PREDICT)
+    yield Endpoint("GET", "/result/{task_id}", seed.result, _RESULT)
+
+
+class _Seed:
+    def __init__(self, context: HttpContext) -> None:
+        self._context = context
+        self._catalog = context.inference.catalog
+        self._tasks = context.tasks
+
+    async def predict(self, request: Request) -> Response:
+        wanted = _read(await read_body(request, self._context.max_body_bytes))
+        model = wanted.model or self._only_model()
+        served = self._catalog.find(model, wanted.version)
+        wait = preferred_wait(request.headers.getlist("prefer"))
+        with counted(served, PROTOCOL, 202):
+            inference, form = _inference(wanted, served)
+            carry_headers(request, inference)
+            task_id = await self._tasks.submit(model, wanted.version, inference, form)
+        headers = {"location": f"/result/{path_segment(task_id)}"}
+        if wait is not None:
+            headers["preference-applied"] = f"wait={wait}"
+            record = await while_connected(request, self._tasks.wait(task_id, wait))
+            if record.status != "processing":
+                return _result_reply(record, headers)
+        return json_reply(Accepted(task_id), 202, headers)
+
+    async def result(self, request: Request) -> Response:
+        try:
+            record = await self._tasks.get(parameter(request, "task_id"))
+        except TaskNotFound:
+            return json_reply(NotFound(), 404)
+        return _result_reply(record, {})
+
+    def _only_model(self) -> str:
+        only = self._catalog.only()
+        if only is None:
+            names = ", ".join(self._catalog.names())
+            raise MalformedInput("'model'", f"missing; name one of those that are served: {names}")
+        return only
+
+
+def _read(body: bytes) -> SeedRequest:
+    try:
+        wanted = _decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise MalformedInput("body", str(error)) from None
+    except RecursionError:
+        raise MalformedInput("body", "nested too deeply") from None
+    if (wanted.inputs is msgspec.UNSET) == (wanted.text is msgspec.UNSET):
+        raise MalformedInput("body", "expected exactly one of 'inputs' (tensors) and 'text' (a string or a list)")
+    return wanted
+
+
+def _inference(wanted: SeedRequest, served: Served) -> tuple[InferRequest, str]:
+    """Turn the body into an inference and the form in which its result is wanted."""
+    text = wanted.text
+    if text is msgspec.UNSET:
+        assert wanted.inputs is not msgspec.UNSET  # noqa: S101 - _read has looked
+        request, form = InferRequest(read_tensors(wanted.inputs, memoryview(b""))), _TENSORS
+    else:
+        task = served.profile.task if served.profile else None
+        if task not in (None, *TEXT_TASKS):
+            raise SignatureMismatch(served.name, "the request", "'text'", f"'inputs', since its task is '{task}'")
+        texts = [text] if isinstance(text, str) else text
+        array = np.empty(len(texts), dtype=object)
+        array[:] = [item.encode() for item in texts]
+        request, form = InferRequest({"text": array}), _ONE_TEXT if isinstance(text, str) else _TEXTS
+    apply_parameters(WireRequest(request), wanted.parameters, time.monotonic())
+    return request, form
+
+
+def _result_reply(record: TaskRecord, headers: dict[str, str]) -> Response:
+    if record.result is not None:
+        headers |= {MODEL_VERSION: record.result.version}
+        return json_reply(Completed(_told(record.result, record.face)), headers=headers)
+    if record.error is not None:
+        return json_reply(Failed(record.error.message), headers=headers)
+    return json_reply(Processing(), headers=headers)
+
+
+def _told(result: InferResult, form: str) -> object:
+    """The outputs in the form that was asked for."""
+    outputs = result.outputs
+    if form not in (_ONE_TEXT, _TEXTS):
+        return [
+            JsonOutput(name, DATATYPE_NAMES[array.dtype], array.shape, json_data(name, array))
+            for name, array in outputs.items()
+        ]
+    names = [name for name in _TOLD if name in outputs] or list(outputs)
+    columns = [listed(outputs[name]) for name in names]
+    rows = [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
+    return rows[0] if form == _ONE_TEXT else rows
+
+
+_GROUP = "tasks"
+_PREDICT = Doc(
+    _GROUP,
+    Text("Accept a task, or wait a little for its result", "提交任务，或稍候直接取得结果"),
+    {
+        200: Answer((Completed, Failed), Text("Waited for, and finished in time.", "在 Prefer: wait 的时间内完成。")),
+        202: Answer(Accepted, Text("Accepted: on disk, and run whatever happens.", "已受理并落盘，必定会执行。")),
+    },
+    (
+        MalformedInput,
+        ModelNotFound,
+        TooLarge,
+        SignatureMismatch,
+        UncleanText,
+        Unsupported,
+        Overloaded,
+        StorageFailed,
+        DeadlineExceeded,
+    ),
+    SeedRequest,
+    {"text": ["很好", "太差了"]},
+    ("prefer", "x-request-id", "x-timeout-ms", "traceparent", "content-encoding"),
+)
+_RESULT = Doc(
+    _GROUP,
+    Text("What became of a task", "查询任务结果"),
+    {
+        200: Answer((Completed, Processing, Failed), Text("It is known.", "任务存在。")),
+        404: Answer(NotFound, Text("Unknown, or expired.", "不存在或已过期。")),
+    },
+    (Unsupported, StorageFailed),
+)
