@@ -96,11 +96,22 @@ def decode_infer(body: bytes, json_length: int | None = None) -> WireRequest:
         raise MalformedInput("body", "nested too deeply") from None
     tail = memoryview(b"") if json_length is None else memoryview(body)[json_length:]
     wire = WireRequest(InferRequest(read_tensors(parsed.inputs, tail)), parsed.id)
-    if parsed.parameters:
-        apply_parameters(wire, parsed.parameters, time.monotonic())
-    if parsed.outputs:
-        _read_wanted(wire, parsed.outputs)
+    finish_request(wire, parsed.parameters, parsed.outputs)
     return wire
+
+
+def finish_request(wire: WireRequest, parameters: dict[str, Any], outputs: list[JsonWanted]) -> None:
+    """Take over what a request says besides its tensors.
+
+    Raises:
+        MalformedInput: A parameter is wrong.
+        Unsupported: It asks for something that this server does not do.
+    """
+    if parameters:
+        apply_parameters(wire, parameters, time.monotonic())
+    if outputs:
+        wire.outputs = tuple(item.name for item in outputs)
+        wire.binary = frozenset(item.name for item in outputs if item.parameters.get("binary_data") is True)
 
 
 def decode_raw(body: bytes, signature: Signature) -> WireRequest:
@@ -220,11 +231,6 @@ def read_tensors(tensors: list[JsonTensor], tail: memoryview, role: str = "input
     if offset != len(tail):
         raise MalformedInput("body", f"{len(tail) - offset} bytes belong to no {role}")
     return arrays
-
-
-def _read_wanted(wire: WireRequest, outputs: list[JsonWanted]) -> None:
-    wire.outputs = tuple(item.name for item in outputs)
-    wire.binary = frozenset(item.name for item in outputs if item.parameters.get("binary_data") is True)
 
 
 def _decoder(kind: str, depth: int) -> msgspec.json.Decoder[Any]:

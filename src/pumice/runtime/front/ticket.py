@@ -36,7 +36,7 @@ class Ticket:
         self.attempts = 0
         self.alone = False
         self.finished = False
-        self._done = done
+        self._done: Done | None = done
         self._timer: TimerHandle | None = None
         self._dropped: Callable[[], None] | None = None
 
@@ -50,19 +50,22 @@ class Ticket:
 
     def succeed(self, result: InferResult) -> None:
         """Give the answer."""
-        if not self.finished:
+        done = self._done
+        if done is not None and not self.finished:
             self.cancel()
-            self._done(result, None)
+            done(result, None)
 
     def fail(self, error: PumiceError) -> None:
         """Give the error."""
-        if not self.finished:
+        done = self._done
+        if done is not None and not self.finished:
             self.cancel()
-            self._done(None, error)
+            done(None, error)
 
     def cancel(self) -> None:
         """Nobody waits any more: it is dropped as the next batch forms, or its answer is thrown away."""
         self.finished = True
+        self._done = None  # it leads back to the connection: without the circle no garbage is left to collect
         if self._timer is not None:
             self._timer.cancel()
         if self._dropped is not None:

@@ -22,6 +22,23 @@ class _NoEvent:
         """Do nothing."""
 
 
+class Head:
+    """The head of a request: its path, its headers, and what was read out of them once.
+
+    Attributes:
+        path: Path of the request, percent-encoded.
+        headers: Values by name in lower case; of a name that comes twice, the last.
+        notes: What the handler has read out of the headers; clients send the same head again and again.
+    """
+
+    __slots__ = ("headers", "notes", "path")
+
+    def __init__(self, path: bytes, headers: list[tuple[bytes, bytes]]) -> None:
+        self.path = path
+        self.headers = dict(headers)
+        self.notes: object = None
+
+
 class Exchange:
     """A request that is read whole, then answered whole.
 
@@ -32,8 +49,7 @@ class Exchange:
         disconnected: The caller has gone.
         keep_alive: The connection stays open after the answer.
         message_event: Unused; see `_NoEvent`.
-        path: Path of the request, percent-encoded.
-        headers: Names in lower case, and values.
+        head: Path and headers.
         complete: The request was read to its end.
         queued: An earlier request of the connection is still to be answered.
         abandoned: Called when the caller goes away before the answer.
@@ -46,28 +62,24 @@ class Exchange:
         "abandoned",
         "complete",
         "disconnected",
-        "headers",
+        "head",
         "keep_alive",
-        "path",
         "queued",
         "response_complete",
     )
 
     message_event = _NoEvent()
 
-    def __init__(
-        self, protocol: HotProtocol, path: bytes, headers: list[tuple[bytes, bytes]], *, keep_alive: bool
-    ) -> None:
+    def __init__(self, protocol: HotProtocol, head: Head, parts: list[bytes], *, keep_alive: bool) -> None:
         self.response_complete = False
         self.disconnected = False
         self.keep_alive = keep_alive
-        self.path = path
-        self.headers = headers
+        self.head = head
         self.complete = False
         self.queued = False
         self.abandoned: Callable[[], None] | None = None
         self._protocol = protocol
-        self._parts: list[bytes] = []
+        self._parts = parts
         self._size = 0
 
     def add(self, part: bytes) -> int:
@@ -95,6 +107,7 @@ class Exchange:
         if self.disconnected or self.response_complete:
             return
         self.response_complete = True
+        self.abandoned = None  # it leads back here: without the circle no garbage is left to collect
         size = sum(map(len, body))
         head = [status_line, self._protocol.common_headers(), *headers, b"content-length: %d\r\n" % size]
         head.append(b"\r\n" if self.keep_alive else b"connection: close\r\n\r\n")

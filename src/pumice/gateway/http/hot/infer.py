@@ -10,12 +10,13 @@ from urllib.parse import unquote
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
-from pumice.domain.errors import MalformedInput, ModelNotFound, PumiceError, TooLarge
+from pumice.domain.errors import MalformedInput, ModelNotFound, ModelNotReady, PumiceError, TooLarge
 from pumice.domain.request import InferResult
 from pumice.gateway.http.compression import decompress
 from pumice.gateway.http.errors import internal_error, oip_error, retry_after, status_of
 from pumice.gateway.http.headers import choose_request_id, deadline_of
 from pumice.gateway.http.hot.exchange import Exchange
+from pumice.protocol.oip.flat_json import FlatReader
 from pumice.protocol.oip.json_codec import decode_infer, decode_raw, encode_result
 from pumice.protocol.oip.types import WireRequest
 from pumice.runtime.front.version import ServedVersion
@@ -51,54 +52,75 @@ class InferHandler:
         self._inference = inference
         self._max_body = max_body
         self._compress = compress
-        self._routes: dict[bytes, ServedVersion] = {}
+        self._routes: dict[bytes, tuple[ServedVersion, FlatReader]] = {}
 
     def __call__(self, exchange: Exchange) -> None:
         """Take one request; it is answered when its batch is."""
         started = time.monotonic()
-        headers = dict(exchange.headers)
-        request_id = choose_request_id(headers.get(b"x-request-id", b"").decode("latin-1"))
+        head = exchange.head
+        notes = head.notes
+        if notes is None:
+            notes = head.notes = _Notes(head.headers)
+        assert type(notes) is _Notes  # noqa: S101 - nobody else writes them
+        request_id = choose_request_id(notes.request_id)
         served: ServedVersion | None = None
         try:
-            served = self._routes.get(exchange.path) or self._find(exchange.path)
-            wire = self._decode(exchange, headers, served)
+            served, reader = self._routes.get(head.path) or self._find(head.path)
+            wire = self._decode(exchange, notes, served, reader)
             request = wire.request
             request.request_id = request_id
-            if b"x-timeout-ms" in headers:
-                request.deadline = deadline_of(headers[b"x-timeout-ms"].decode("latin-1"), started)
-            if b"traceparent" in headers:
-                request.traceparent = headers[b"traceparent"].decode("latin-1")
-            accept = headers.get(b"accept-encoding", b"") if self._compress else b""
-            done = _Answer(exchange, served, wire, accept, started)
-            ticket = self._inference.submit(served, request, done)
-            exchange.abandoned = ticket.cancel
+            if notes.timeout_ms:
+                request.deadline = deadline_of(notes.timeout_ms, started)
+            request.traceparent = notes.traceparent
+            done = _Answer(exchange, served, wire, notes.accept if self._compress else b"", started)
+            exchange.abandoned = self._inference.submit(served, request, done).cancel
         except PumiceError as error:
             fail(exchange, served, error, request_id, started)
         except Exception as error:  # noqa: BLE001 - the boundary: logged whole, answered generically
             fail(exchange, served, internal_error(error, request_id), request_id, started)
 
-    def _find(self, path: bytes) -> ServedVersion:
+    def _find(self, path: bytes) -> tuple[ServedVersion, FlatReader]:
         match = _ROUTE.fullmatch(path.decode("latin-1"))
         if match is None:
             raise ModelNotFound(unquote(path.decode("latin-1")), known=tuple(self._inference.catalog.names()))
         model, version = match.groups()
         served = self._inference.catalog.find(unquote(model), unquote(version or ""))
-        self._routes[path] = served
-        return served
+        if served.profile is None:
+            raise ModelNotReady(served.name, served.reason)
+        route = self._routes[path] = (served, FlatReader(served.profile.signature))
+        return route
 
-    def _decode(self, exchange: Exchange, headers: dict[bytes, bytes], served: ServedVersion) -> WireRequest:
+    def _decode(self, exchange: Exchange, notes: _Notes, served: ServedVersion, reader: FlatReader) -> WireRequest:
         body = exchange.body
-        if b"content-encoding" in headers:
-            body = decompress(body, headers[b"content-encoding"].decode("latin-1"), self._max_body)
-        length = headers.get(b"inference-header-content-length")
+        if notes.encoding:
+            body = decompress(body, notes.encoding, self._max_body)
+        length = notes.json_length
         if length is None:
-            return decode_infer(body)
+            return reader.read(body) or decode_infer(body)
         if not length.isdigit():
-            given = length[:32].decode("latin-1")
-            raise MalformedInput("header 'Inference-Header-Content-Length'", f"'{given}' is no number of bytes")
+            raise MalformedInput("header 'Inference-Header-Content-Length'", f"'{length[:32]}' is no number of bytes")
         if int(length) == 0 and served.profile is not None:
             return decode_raw(body, served.profile.signature)
         return decode_infer(body, int(length))
+
+
+class _Notes:
+    """The headers that matter here, read once for all requests with the same head."""
+
+    __slots__ = ("accept", "encoding", "json_length", "request_id", "timeout_ms", "traceparent")
+
+    def __init__(self, headers: dict[bytes, bytes]) -> None:
+        self.request_id = _text(headers, b"x-request-id")
+        self.timeout_ms = _text(headers, b"x-timeout-ms")
+        self.traceparent = _text(headers, b"traceparent")
+        self.encoding = _text(headers, b"content-encoding")
+        self.accept = headers.get(b"accept-encoding", b"")
+        length = headers.get(b"inference-header-content-length")
+        self.json_length = None if length is None else length.decode("latin-1")
+
+
+def _text(headers: dict[bytes, bytes], name: bytes) -> str:
+    return headers.get(name, b"").decode("latin-1")
 
 
 class _Answer:

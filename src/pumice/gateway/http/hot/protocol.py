@@ -14,12 +14,20 @@ from typing import Any, ClassVar
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from pumice.gateway.http.hot.exchange import Exchange, Handler
+from pumice.gateway.http.hot.exchange import Exchange, Handler, Head
 
 _PAYLOAD_TOO_LARGE = STATUS_LINE[HTTPStatus.REQUEST_ENTITY_TOO_LARGE]
 
 _DRAIN_LINGER = 1.0
 """How long an idle connection stays open when the server stops, so that a request on its way is not lost (s)."""
+
+_MOST_HEADS = 512
+"""Heads that are remembered; clients that send a new one each time only make the memory start again."""
+
+_ONE_OFF = (b"x-request-id", b"traceparent", b"expect", b"transfer-encoding", b"upgrade")
+"""Headers whose requests are not remembered: they differ each time, or need the parser's care."""
+
+_HEAD_END = b"\r\n\r\n"
 
 
 class HotRoute:
@@ -30,6 +38,9 @@ class HotRoute:
         suffix: End of their paths.
         max_body: Largest body (bytes).
         too_large: Gives the body of the answer to a larger one, from its size and the limit.
+
+    Attributes:
+        heads: Raw heads that were seen -> what they say, and the length of the body behind them (bytes).
     """
 
     def __init__(self, handler: Handler, suffix: bytes, max_body: int, too_large: Callable[[int, int], bytes]) -> None:
@@ -37,8 +48,21 @@ class HotRoute:
         self.suffix = suffix
         self.max_body = max_body
         self.too_large = too_large
+        self.heads: dict[bytes, tuple[Head, int]] = {}
         self._pairs: list[tuple[bytes, bytes]] | None = None
         self._joined = b""
+
+    def remember(self, raw: bytes, head: Head, length: int) -> None:
+        """Keep a head that was parsed, so that the same bytes need no parser again.
+
+        Args:
+            raw: The head's bytes.
+            head: What was parsed of them.
+            length: Of the body that follows (bytes).
+        """
+        if len(self.heads) >= _MOST_HEADS:
+            self.heads.clear()
+        self.heads[raw] = (head, length)
 
     def common_headers(self, pairs: list[tuple[bytes, bytes]]) -> bytes:
         """Join the headers that every answer carries; uvicorn makes a new list of them once a second."""
@@ -56,10 +80,12 @@ class HotProtocol(HttpToolsProtocol):
     """
 
     route: ClassVar[HotRoute]
+    cycle: Any  # an Exchange, or the cycle of uvicorn
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._draining = False
+        self._between = True  # no request is half read
         self._active_at = 0.0
         self._idle_timer: asyncio.TimerHandle | None = None
 
@@ -107,8 +133,37 @@ class HotProtocol(HttpToolsProtocol):
 
     # -- request
 
+    def data_received(self, data: bytes) -> None:
+        """Take a whole request whose head is known without parsing it; give all else to the parser.
+
+        A head that the parser has taken between two requests says the same when its bytes come again between two.
+        """
+        if not self._between or (self.cycle is not None and not self.cycle.response_complete):
+            super().data_received(data)
+            return
+        end = data.find(_HEAD_END) + len(_HEAD_END)
+        raw = data[:end]
+        known = self.route.heads.get(raw)
+        if known is not None and len(data) - end == known[1] and not self._draining:
+            self.cycle = exchange = Exchange(self, known[0], [data[end:]], keep_alive=True)
+            exchange.complete = True
+            self.route.handler(exchange)
+            return
+        before = self.cycle
+        super().data_received(data)
+        begun: Any = self.cycle
+        if begun is not before and type(begun) is Exchange and self._between:
+            self._remember(raw, begun.head, len(data) - end)
+
+    def _remember(self, raw: bytes, head: Head, length: int) -> None:
+        headers = head.headers
+        plain = self.parser is not None and self.parser.should_keep_alive() and self.parser.get_http_version() == "1.1"
+        if plain and headers.get(b"content-length") == b"%d" % length and not any(map(headers.get, _ONE_OFF)):
+            self.route.remember(raw, head, length)
+
     def on_message_begin(self) -> None:
         """Begin a request; the scope is made only for those that go to the app."""
+        self._between = False
         self.url = b""
         self.expect_100_continue = False
         self.headers = []
@@ -145,6 +200,7 @@ class HotProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """Hand a whole request over."""
+        self._between = True
         exchange: Any = self.cycle
         if type(exchange) is not Exchange:
             super().on_message_complete()
@@ -171,8 +227,8 @@ class HotProtocol(HttpToolsProtocol):
     def _begin_exchange(self, path: bytes) -> None:
         earlier = self.cycle
         keep_alive = not self._draining and self.parser.should_keep_alive()
-        exchange = Exchange(self, path, self.headers, keep_alive=keep_alive)
-        self.cycle: Any = exchange
+        exchange = Exchange(self, Head(path, self.headers), [], keep_alive=keep_alive)
+        self.cycle = exchange
         if earlier is not None and not earlier.response_complete:
             exchange.queued = True
             self.flow.pause_reading()
@@ -180,9 +236,9 @@ class HotProtocol(HttpToolsProtocol):
             return
         if self.expect_100_continue:
             self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        length = next((value for name, value in self.headers if name == b"content-length"), b"0")
-        if int(length) > self.route.max_body:
-            self._refuse(exchange, int(length))
+        length = int(exchange.head.headers.get(b"content-length", b"0"))
+        if length > self.route.max_body:
+            self._refuse(exchange, length)
 
     def _start_asgi_task(self, cycle: Any, app: Any) -> None:
         if type(cycle) is not Exchange:

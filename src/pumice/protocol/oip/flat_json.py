@@ -1,0 +1,102 @@
+"""The usual JSON request, read in one pass: flat lists of numbers in the datatypes of the signature.
+
+The general codec keeps each tensor's JSON until it knows the datatype, and so looks at it twice. Here the datatype is
+known before. What does not fit (nested lists, other datatypes, a mistake) is left to the general codec.
+"""
+
+from __future__ import annotations
+
+from math import prod
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from pumice.domain.request import InferRequest
+from pumice.domain.signature import Signature
+from pumice.protocol.oip.json_codec import JsonWanted, finish_request
+from pumice.protocol.oip.types import WireRequest
+
+_NOTHING: dict[str, Any] = {}
+
+
+class _FloatTensor(msgspec.Struct):
+    name: str
+    shape: tuple[int, ...]
+    datatype: str
+    data: list[float]
+
+
+class _IntTensor(msgspec.Struct):
+    name: str
+    shape: tuple[int, ...]
+    datatype: str
+    data: list[int]
+
+
+class _FloatRequest(msgspec.Struct):
+    inputs: list[_FloatTensor]
+    id: str = ""
+    parameters: dict[str, Any] = _NOTHING
+    outputs: list[JsonWanted] = []
+
+
+class _IntRequest(msgspec.Struct):
+    inputs: list[_IntTensor]
+    id: str = ""
+    parameters: dict[str, Any] = _NOTHING
+    outputs: list[JsonWanted] = []
+
+
+class FlatReader:
+    """Reads requests for one signature.
+
+    Args:
+        signature: The inputs of the model.
+    """
+
+    __slots__ = ("_decode", "_types")
+
+    def __init__(self, signature: Signature) -> None:
+        self._types = {tensor.name: (tensor.datatype, tensor.dtype) for tensor in signature.inputs}
+        kinds = {tensor.dtype.kind for tensor in signature.inputs}
+        if kinds == {"f"}:
+            self._decode: Any = msgspec.json.Decoder(_FloatRequest).decode
+        elif kinds and kinds <= {"i", "u"}:
+            self._decode = msgspec.json.Decoder(_IntRequest).decode
+        else:
+            self._decode = None
+
+    def read(self, body: bytes) -> WireRequest | None:
+        """Read a body that is JSON alone.
+
+        Returns:
+            The request, or None: ask the general codec, which also knows what is wrong with it.
+
+        Raises:
+            MalformedInput: A parameter is wrong.
+            Unsupported: It asks for something that this server does not do.
+        """
+        if self._decode is None:
+            return None
+        try:
+            parsed = self._decode(body)
+            arrays = self._arrays(parsed.inputs)
+        except (msgspec.DecodeError, UnicodeDecodeError, ValueError, OverflowError, RecursionError):
+            return None
+        if arrays is None:
+            return None
+        wire = WireRequest(InferRequest(arrays), parsed.id)
+        if parsed.parameters or parsed.outputs:
+            finish_request(wire, parsed.parameters, parsed.outputs)
+        return wire
+
+    def _arrays(self, tensors: list[_FloatTensor] | list[_IntTensor]) -> dict[str, np.ndarray] | None:
+        arrays: dict[str, np.ndarray] = {}
+        for item in tensors:
+            name, shape, data = item.name, item.shape, item.data
+            datatype, dtype = self._types.get(name, ("", None))
+            if item.datatype != datatype or name in arrays or len(data) != prod(shape):
+                return None
+            arrays[name] = np.array(data, dtype=dtype).reshape(shape)
+        return arrays
