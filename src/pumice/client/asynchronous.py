@@ -1,0 +1,126 @@
+"""The client for asyncio and trio. What its operations do is in the modules that it calls; here they are driven."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from types import TracebackType
+from typing import Any, Self, TypeVar, Unpack
+
+import numpy as np
+
+from pumice.client import inference, models, tasks
+from pumice.client.flow import Broken, Flow, Outcome, Pause, Reply, Send
+from pumice.client.predictions import Predictor
+from pumice.client.retry import Retries
+from pumice.client.transport import DEFAULT_TIMEOUT_S, broken_by, http_options, link_to, reply_of, request_options
+from pumice.client.types import Answer, InferOptions, ModelMetadata, ModelState, TaskState
+
+T = TypeVar("T")
+
+
+class AsyncClient:
+    """`pumice.Client` with ``await`` before every operation; may be used by many tasks of one event loop.
+
+    Args:
+        url: The server, for example ``http://127.0.0.1:8000``.
+        api_key: Key for a server that asks for one.
+        timeout: Time for an operation with all its tries (s).
+        retries: How often a request is sent again; or `Retries`, for the waits too.
+        sleep: Waits between tries; for tests.
+
+    Raises:
+        BadSetting: The URL, the key or the timeout cannot be used.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        api_key: str | None = None,
+        timeout: float = DEFAULT_TIMEOUT_S,
+        retries: int | Retries = 3,
+        *,
+        sleep: Callable[[float], Awaitable[None]] | None = None,
+    ) -> None:
+        import anyio
+        import httpx
+
+        self._link = link_to(url, api_key, timeout, retries)
+        self._predictor = Predictor(self._link)
+        self._sleep = sleep or anyio.sleep
+        self._http = httpx.AsyncClient(**http_options(self._link))
+        self._failures = httpx.RequestError
+
+    async def infer(
+        self, model: str, inputs: Mapping[str, Any], **options: Unpack[InferOptions]
+    ) -> dict[str, np.ndarray]:
+        """Run a model; as `pumice.Client.infer`."""
+        return (await self.infer_raw(model, inputs, **options)).outputs
+
+    async def infer_raw(self, model: str, inputs: Mapping[str, Any], **options: Unpack[InferOptions]) -> Answer:
+        """Run a model and tell the version and the request's id as well; as `pumice.Client.infer_raw`."""
+        return await self._run(inference.infer(self._link, model, inputs, inference.Options(**options)))
+
+    async def predict(self, model: str, items: Any, *, version: str = "", timeout: float | None = None) -> list[Any]:  # noqa: ASYNC109 - the server is told
+        """Run a model of one input over items; as `pumice.Client.predict`."""
+        options = inference.Options(version=version, timeout=timeout)
+        return await self._run(self._predictor.predict(model, items, options))
+
+    async def submit(self, model: str | None, work: tasks.Work, *, request_id: str | None = None) -> str:
+        """Hand in an asynchronous task and return its id; as `pumice.Client.submit`."""
+        return await self._run(tasks.submit(self._link, model, work, request_id))
+
+    async def result(self, task_id: str) -> TaskState:
+        """Look how far a task is; as `pumice.Client.result`."""
+        return await self._run(tasks.result(self._link, task_id))
+
+    async def wait(self, task_id: str, timeout: float | None = None) -> Any:  # noqa: ASYNC109
+        """Wait until a task has ended and return its result; as `pumice.Client.wait`."""
+        return await self._run(tasks.wait(self._link, task_id, self._link.timeout_s if timeout is None else timeout))
+
+    async def live(self) -> bool:
+        """Whether the server is there; as `pumice.Client.live`."""
+        return await self._run(models.live(self._link))
+
+    async def ready(self, model: str | None = None, *, version: str = "") -> bool:
+        """Whether the server, or one model, can answer now; as `pumice.Client.ready`."""
+        return await self._run(models.ready(self._link, model, version))
+
+    async def models(self) -> list[ModelState]:
+        """List the served versions; as `pumice.Client.models`."""
+        return await self._run(models.models(self._link))
+
+    async def metadata(self, model: str, *, version: str = "") -> ModelMetadata:
+        """Tell what a model takes and gives; as `pumice.Client.metadata`."""
+        return await self._run(models.metadata(self._link, model, version))
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._http.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def _run(self, flow: Flow[T]) -> T:
+        outcome: Outcome = None
+        while True:
+            try:
+                step = flow.send(outcome)
+            except StopIteration as end:
+                answer: T = end.value
+                return answer
+            if isinstance(step, Pause):
+                await self._sleep(step.seconds)
+                outcome = None
+            else:
+                outcome = await self._send(step)
+
+    async def _send(self, step: Send) -> Reply | Broken:
+        try:
+            return reply_of(await self._http.request(**request_options(step)))
+        except self._failures as error:
+            return broken_by(error)

@@ -1,0 +1,159 @@
+"""Turns a server's refusal into the class of the error tree that fits it.
+
+The server sends a status and a sentence, not the fields from which it built its error. So a refusal is an instance of
+the class's nearest ancestor that has no fields of its own, except where the call itself knows them.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+import msgspec
+
+from pumice.client.errors import NotAllowed, ServerFailed
+from pumice.client.flow import Reply
+from pumice.client.retry import retry_after
+from pumice.domain import errors as e
+
+_PROBLEM = "urn:pumice:error:"
+_EXCERPT = 200
+"""Longest part of an answer without a readable error that is shown (characters)."""
+
+
+class Refused(e.PumiceError):
+    """What a server said instead of an answer; always mixed with the class that fits.
+
+    Attributes:
+        status: The HTTP status.
+        detail: The server's sentence.
+        request_id: The id under which the server's log has it, or an empty string.
+        server_code: The server's own slug of the error, or an empty string.
+    """
+
+    def __init__(self, reply: Reply) -> None:
+        self.status = reply.status
+        self.detail, self.server_code = _read(reply)
+        self.request_id = reply.headers.get("x-request-id", "")
+
+    @property
+    def message(self) -> str:
+        """The server's sentence."""
+        return self.detail
+
+
+class RefusedRequest(Refused, e.BadRequest):
+    """400."""
+
+
+class RefusedInput(Refused, e.Unfit):
+    """413 or 422."""
+
+
+class RefusedCaller(Refused, NotAllowed):
+    """401 or 403."""
+
+
+class NothingThere(Refused, e.NotFound):
+    """404 of neither a model nor a task."""
+
+
+class UnknownModel(Refused, e.ModelNotFound):
+    """404 of a model."""
+
+    def __init__(self, reply: Reply, model: str, version: str) -> None:
+        super().__init__(reply)
+        self.model, self.version, self.known = model, version, ()
+
+
+class UnknownTask(e.TaskNotFound, Refused):
+    """404 of a task; its only field is known here, so it speaks for itself."""
+
+    def __init__(self, reply: Reply, task_id: str) -> None:
+        Refused.__init__(self, reply)
+        self.task_id = task_id
+
+
+class NotDone(Refused, e.Unsupported):
+    """501."""
+
+    def __init__(self, reply: Reply) -> None:
+        super().__init__(reply)
+        self.what, self.instead = self.detail, ""
+
+
+class NotNow(Refused, e.Unavailable):
+    """429 or 503."""
+
+    def __init__(self, reply: Reply) -> None:
+        super().__init__(reply)
+        asked = retry_after(reply.headers.get("retry-after", ""), time.time())
+        self.retry_after_s = e.Unavailable.retry_after_s if asked is None else asked
+
+
+class TooLate(Refused, e.DeadlineExceeded):
+    """504."""
+
+    def __init__(self, reply: Reply) -> None:
+        super().__init__(reply)
+        self.limit = "a limit of the server"
+
+
+class FailedModel(Refused, e.ModelError):
+    """500 of a model."""
+
+
+class FailedServer(Refused, ServerFailed):
+    """Any other status."""
+
+
+_CLASSES: Mapping[int, type[Refused]] = MappingProxyType(
+    {
+        400: RefusedRequest,
+        401: RefusedCaller,
+        403: RefusedCaller,
+        404: NothingThere,
+        413: RefusedInput,
+        422: RefusedInput,
+        429: NotNow,
+        501: NotDone,
+        503: NotNow,
+        504: TooLate,
+    }
+)
+
+
+def refusal(reply: Reply, *, model: str = "", version: str = "", task_id: str = "") -> e.PumiceError:
+    """Build the error that an answer tells of.
+
+    Args:
+        reply: Any answer that is not a success.
+        model: The model that the call was about.
+        version: The version that was asked for.
+        task_id: The task that the call was about.
+    """
+    if reply.status == 404 and model:
+        return UnknownModel(reply, model, version)
+    if reply.status == 404 and task_id:
+        return UnknownTask(reply, task_id)
+    if reply.status == 500 and model:
+        return FailedModel(reply)
+    return _CLASSES.get(reply.status, FailedServer)(reply)
+
+
+def _read(reply: Reply) -> tuple[str, str]:
+    """Find the sentence and the slug in an error body of any of the shapes that servers use."""
+    try:
+        body: Any = msgspec.json.decode(reply.body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        body = None
+    if isinstance(body, dict):
+        kind = str(body.get("type", ""))
+        code = kind.removeprefix(_PROBLEM) if kind.startswith(_PROBLEM) else ""
+        for key in ("detail", "error", "message"):
+            if isinstance(body.get(key), str) and body[key]:
+                return body[key], code
+    text = reply.body[:_EXCERPT].decode(errors="replace").strip()
+    return f"status {reply.status}" + (f": {text}" if text else ""), ""

@@ -1,0 +1,200 @@
+"""The client for ordinary code. What its operations do is in the modules that it calls; here they are only driven."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import Any, Self, TypeVar, Unpack
+
+import numpy as np
+
+from pumice.client import inference, models, tasks
+from pumice.client.flow import Broken, Flow, Outcome, Pause, Reply, Send
+from pumice.client.predictions import Predictor
+from pumice.client.retry import Retries
+from pumice.client.transport import DEFAULT_TIMEOUT_S, broken_by, http_options, link_to, reply_of, request_options
+from pumice.client.types import Answer, InferOptions, ModelMetadata, ModelState, TaskState
+
+T = TypeVar("T")
+
+
+class Client:
+    """Speaks to a Pumice server, or to any other that speaks the Open Inference Protocol; may be used by many threads.
+
+    Requests are sent again when the server cannot be reached, when the connection breaks under an inference, and when
+    the server says "later" (429, 502, 503), after the time that it asks for.
+
+    Args:
+        url: The server, for example ``http://127.0.0.1:8000``.
+        api_key: Key for a server that asks for one.
+        timeout: Time for an operation with all its tries (s).
+        retries: How often a request is sent again; or `Retries`, for the waits too.
+        sleep: Waits between tries; for tests.
+
+    Raises:
+        BadSetting: The URL, the key or the timeout cannot be used.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        api_key: str | None = None,
+        timeout: float = DEFAULT_TIMEOUT_S,
+        retries: int | Retries = 3,
+        *,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        import httpx
+
+        self._link = link_to(url, api_key, timeout, retries)
+        self._predictor = Predictor(self._link)
+        self._sleep = sleep
+        self._http = httpx.Client(**http_options(self._link))
+        self._failures = httpx.RequestError
+
+    def infer(self, model: str, inputs: Mapping[str, Any], **options: Unpack[InferOptions]) -> dict[str, np.ndarray]:
+        """Run a model.
+
+        Args:
+            model: Name of the model.
+            inputs: Arrays by the names of the model's inputs; ``str`` and ``bytes`` for ``BYTES``.
+            **options: See `InferOptions`.
+
+        Returns:
+            Arrays by the names of the outputs; ``BYTES`` are object arrays of bytes. Numbers may be read-only views.
+
+        Raises:
+            ModelNotFound: There is no such model or version.
+            Unfit: The inputs do not fit the model's signature or a limit.
+            Unavailable: The model is not ready or the server is full, still after all tries.
+            DeadlineExceeded: The time ran out.
+            ModelError: The model failed.
+            ConnectionFailed: The server cannot be reached.
+            PumiceError: Whatever else the server says.
+        """
+        return self.infer_raw(model, inputs, **options).outputs
+
+    def infer_raw(self, model: str, inputs: Mapping[str, Any], **options: Unpack[InferOptions]) -> Answer:
+        """Run a model and tell the version that answered and the request's id as well; else as `infer`."""
+        return self._run(inference.infer(self._link, model, inputs, inference.Options(**options)))
+
+    def predict(self, model: str, items: Any, *, version: str = "", timeout: float | None = None) -> list[Any]:
+        """Run a model of one input over items.
+
+        Args:
+            model: Name of the model.
+            items: A sequence of texts, of images (the bytes of their files), or of arrays without the batch axis; one
+                ``str`` or ``bytes`` counts as a sequence of one.
+            version: Version of the model; the newest if left out.
+            timeout: Time for the call with all its tries (s).
+
+        Returns:
+            One result an item: ``{"label", "score"}`` for a classification, the vector for an embedding; for tensors
+            the output's row, or a dictionary of rows where there are several outputs.
+
+        Raises:
+            SignatureMismatch: The model has several inputs, or the items do not make up its input.
+            PumiceError: As `infer`.
+        """
+        return self._run(self._predictor.predict(model, items, inference.Options(version=version, timeout=timeout)))
+
+    def submit(self, model: str | None, work: tasks.Work, *, request_id: str | None = None) -> str:
+        """Hand in an asynchronous task and return its id.
+
+        Args:
+            model: Name of the model; None where the server has one only.
+            work: A text, texts, or arrays by the names of the model's inputs.
+            request_id: The caller's id of the request, for logs.
+
+        Raises:
+            PumiceError: The server refuses, or cannot be reached.
+        """
+        return self._run(tasks.submit(self._link, model, work, request_id))
+
+    def result(self, task_id: str) -> TaskState:
+        """Look how far a task is.
+
+        Raises:
+            TaskNotFound: There is no such task, or its result has expired.
+            PumiceError: The server refuses, or cannot be reached.
+        """
+        return self._run(tasks.result(self._link, task_id))
+
+    def wait(self, task_id: str, timeout: float | None = None) -> Any:
+        """Wait until a task has ended and return its result.
+
+        Args:
+            task_id: The task.
+            timeout: Longest wait (s); the client's own if left out.
+
+        Returns:
+            Arrays by name for tensors; else what the model's task gives, for example ``{"label", "score"}``.
+
+        Raises:
+            TaskFailed: It ended with an error.
+            DeadlineExceeded: It has not ended in time; it goes on.
+            PumiceError: As `result`.
+        """
+        return self._run(tasks.wait(self._link, task_id, self._link.timeout_s if timeout is None else timeout))
+
+    def live(self) -> bool:
+        """Whether the server is there; False if it cannot be reached."""
+        return self._run(models.live(self._link))
+
+    def ready(self, model: str | None = None, *, version: str = "") -> bool:
+        """Whether the server, or one model, can answer now; False if the server cannot be reached.
+
+        Raises:
+            ModelNotFound: There is no such model.
+        """
+        return self._run(models.ready(self._link, model, version))
+
+    def models(self) -> list[ModelState]:
+        """List the served versions.
+
+        Raises:
+            PumiceError: The server refuses, or cannot be reached.
+        """
+        return self._run(models.models(self._link))
+
+    def metadata(self, model: str, *, version: str = "") -> ModelMetadata:
+        """Tell what a model takes and gives.
+
+        Raises:
+            ModelNotFound: There is no such model.
+            PumiceError: The server refuses, or cannot be reached.
+        """
+        return self._run(models.metadata(self._link, model, version))
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _run(self, flow: Flow[T]) -> T:
+        outcome: Outcome = None
+        while True:
+            try:
+                step = flow.send(outcome)
+            except StopIteration as end:
+                answer: T = end.value
+                return answer
+            if isinstance(step, Pause):
+                self._sleep(step.seconds)
+                outcome = None
+            else:
+                outcome = self._send(step)
+
+    def _send(self, step: Send) -> Reply | Broken:
+        try:
+            return reply_of(self._http.request(**request_options(step)))
+        except self._failures as error:
+            return broken_by(error)

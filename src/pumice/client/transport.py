@@ -1,0 +1,77 @@
+"""What both faces need to put requests on the wire with httpx."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from pumice.client.flow import Broken, Link, Reply, Send
+from pumice.client.retry import Retries
+from pumice.domain.errors import BadSetting
+
+if TYPE_CHECKING:
+    import httpx
+
+CONNECT_S = 10.0
+"""Longest wait for one connection (s); then another is tried."""
+
+DEFAULT_TIMEOUT_S = 60.0
+"""Time for an operation with all its tries (s)."""
+
+
+def link_to(url: str, api_key: str | None, timeout: float, retries: int | Retries) -> Link:
+    """Describe how a server is spoken to.
+
+    Args:
+        url: The server, for example ``http://127.0.0.1:8000``.
+        api_key: Sent as bearer token if given.
+        timeout: Time for an operation with all its tries (s).
+        retries: How often a request is sent again, or how.
+
+    Raises:
+        BadSetting: The URL is not one of a web server, or the key or the timeout cannot be used.
+    """
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise BadSetting("url", repr(url), "http://host:port or https://host:port")
+    if not timeout > 0:
+        raise BadSetting("timeout", repr(timeout), "seconds, above 0")
+    headers = {"user-agent": "pumice"}
+    if api_key:
+        if not (api_key.isascii() and api_key.isprintable()):
+            raise BadSetting("api_key", "characters that a header cannot carry", "printable ASCII characters")
+        headers["authorization"] = f"Bearer {api_key}"
+    policy = Retries(most=retries) if isinstance(retries, int) else retries
+    return Link(url.rstrip("/"), headers, timeout, policy)
+
+
+def http_options(link: Link) -> dict[str, Any]:
+    """Return the arguments with which an httpx client is made."""
+    # loading the certificates of the world takes longer than many a call, and plain HTTP has no use for them
+    return {"base_url": link.url, "verify": link.url.startswith("https:"), "follow_redirects": False}
+
+
+def request_options(send: Send) -> dict[str, Any]:
+    """Return the arguments of httpx's ``request``."""
+    import httpx
+
+    timeout = httpx.Timeout(send.timeout_s, connect=min(send.timeout_s, CONNECT_S))
+    call = send.call
+    headers: Mapping[str, str] = send.headers
+    return {"method": call.method, "url": call.path, "headers": headers, "content": call.body, "timeout": timeout}
+
+
+def reply_of(response: httpx.Response) -> Reply:
+    """Take over an answer that has been read."""
+    return Reply(response.status_code, response.headers, response.content)
+
+
+def broken_by(error: httpx.RequestError) -> Broken:
+    """Say what an error of the transport means."""
+    import httpx
+
+    problem = str(error) or type(error).__name__
+    if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
+        return Broken(problem, sent=False)
+    return Broken(problem, sent=True, timed_out=isinstance(error, httpx.TimeoutException))
