@@ -1,0 +1,104 @@
+"""The bounds that Pumice sets itself, and whether a run keeps them."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from benchmarks.samples import Results, middle
+
+PEERS = ("triton", "mosec", "fastapi", "fastapi_batcher", "litserve")
+
+
+@dataclass(frozen=True)
+class Bound:
+    """One demand.
+
+    Attributes:
+        what: The demand in words.
+        value: What was measured; None if it was not.
+        limit: What it is held against.
+        kind: Whether the limit is the most or the least that is allowed.
+    """
+
+    what: str
+    value: float | None
+    limit: float
+    kind: Literal["at most", "at least"]
+
+    @property
+    def holds(self) -> bool | None:
+        """Whether the demand is met; None if it was not measured."""
+        if self.value is None:
+            return None
+        return self.value <= self.limit if self.kind == "at most" else self.value >= self.limit
+
+
+def all_bounds(results: Results) -> list[Bound]:
+    """Returns every demand; those on workloads in which Pumice was not measured are left out."""
+    found: list[Bound] = []
+    if "pumice" in results.servers("A"):
+        found += bounds_a(results)
+    if "pumice" in results.servers("B"):
+        found += bounds_b(results)
+    if "pumice" in results.starts:
+        found += bounds_start(results)
+    return found
+
+
+def bounds_a(results: Results) -> Iterator[Bound]:
+    """The tiny model: what the server itself costs."""
+
+    def ratio(figure: str, connections: int, peer: str) -> float | None:
+        return results.ratio(("A", connections), figure, "pumice", peer)
+
+    for connections in (16, 64):
+        for peer, limit in (("triton", 0.75), ("mosec", 0.75), ("fastapi", 0.35), ("litserve", 0.05)):
+            what = f"A, {connections} connections: CPU per request by {peer}'s"
+            yield Bound(what, ratio("cpu_ms", connections, peer), limit, "at most")
+    for peer in ("triton", "mosec"):
+        what = f"A, 64 connections: requests per second by {peer}'s"
+        yield Bound(what, ratio("requests_per_second", 64, peer), 1.2, "at least")
+        yield Bound(f"A, 64 connections: p99 by {peer}'s", ratio("p99_ms", 64, peer), 1.0, "at most")
+    yield Bound("A, 1 connection: p50 by fastapi's", ratio("p50_ms", 1, "fastapi"), 1.0, "at most")
+    yield Bound("A: failed requests", results.failures("A", "pumice"), 0, "at most")
+
+
+def bounds_b(results: Results) -> Iterator[Bound]:
+    """MiniLM: how much of the machine the server gives to the model."""
+
+    def own(figure: str, connections: int) -> dict[int, float]:
+        return {at: getattr(sample, figure) for at, sample in results.of("B", "pumice", connections).items()}
+
+    def by_bare(connections: int, batch: str | None) -> float | None:
+        pairs = own("requests_per_second", connections)
+        rates = {at: results.bare[at]["rows_per_second"] for at in pairs if at < len(results.bare)}
+        return middle(pairs[at] / (rate[batch] if batch else max(rate.values())) for at, rate in rates.items())
+
+    yield Bound("B, 64 connections: rate by the bare loop's at its best batch", by_bare(64, None), 0.93, "at least")
+    yield Bound("B, 16 connections: rate by the bare loop's at batch 8", by_bare(16, "8"), 0.9, "at least")
+    for connections in (16, 64):
+        for peer in PEERS:
+            if peer in results.servers("B"):
+                case = ("B", connections)
+                rate = results.ratio(case, "requests_per_second", "pumice", peer)
+                yield Bound(f"B, {connections} connections: rate by {peer}'s", rate, 1.0, "at least")
+                p99 = results.ratio(case, "p99_ms", "pumice", peer)
+                yield Bound(f"B, {connections} connections: p99 by {peer}'s", p99, 1.0, "at most")
+    alone = own("p50_ms", 1)
+    over = middle(p50 - results.bare[at]["latency_ms"] for at, p50 in alone.items() if at < len(results.bare))
+    yield Bound("B, 1 connection: p50 over a bare session.run, ms", over, 0.5, "at most")
+    yield Bound("B: failed requests", results.failures("B", "pumice"), 0, "at most")
+
+
+def bounds_start(results: Results) -> Iterator[Bound]:
+    """Start-up and size."""
+    medians = {name: middle(taken) for name, taken in results.starts.items()}
+    own = medians.pop("pumice", None)
+    yield Bound("cold start to ready, s", own, 1.0, "at most")
+    for peer, other in medians.items():
+        yield Bound(f"cold start by {peer}'s", own / other if own and other else None, 1.0, "at most")
+    yield Bound("gateway and one replica of the tiny model, MB PSS", results.extras.get("pss_mb"), 150, "at most")
+    bare = results.extras.get("interpreter_seconds", 0.0)
+    imported = results.extras.get("import_seconds")
+    yield Bound("import pumice, ms", imported and 1000 * (imported - bare), 150, "at most")
+    yield Bound("pumice --help, s", results.extras.get("help_seconds"), 0.3, "at most")

@@ -1,0 +1,109 @@
+"""`make bench`: Pumice and its peers side by side.
+
+    python -m benchmarks.run
+    python -m benchmarks.run --workload A --peers pumice,mosec --rounds 3 --seconds 5
+    python -m benchmarks.run --report .bench/results/latest.json --publish
+
+Results land in `.bench/results/` (JSON, Markdown, SVG); `--publish` also puts page and chart into `docs/benchmarks/`.
+"""
+
+import argparse
+import json
+import shutil
+import time
+from pathlib import Path
+
+from benchmarks import paths
+from benchmarks.bounds import all_bounds
+from benchmarks.chart import draw
+from benchmarks.machine import machine, version
+from benchmarks.report import as_markdown, as_text
+from benchmarks.rounds import Plan, run_rounds
+from benchmarks.samples import Results
+from benchmarks.servers import SERVERS
+from benchmarks.setup_peers import setup
+from benchmarks.startup import run_startup
+from benchmarks.workloads import WORKLOADS
+
+PARTS = (*WORKLOADS, "start")
+
+
+def arguments() -> argparse.Namespace:
+    """Reads the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--workload", default=",".join(PARTS), help="which parts: A, B, start; comma-separated")
+    parser.add_argument("--peers", default=",".join(SERVERS), help="which servers, pumice among them; comma-separated")
+    parser.add_argument("--connections", default="", help="only these numbers of connections; comma-separated")
+    parser.add_argument("--rounds", type=int, default=5, help="rounds over all servers")
+    parser.add_argument("--seconds", type=float, default=5.0, help="length of each measured window")
+    parser.add_argument("--warmup", type=float, default=1.0, help="seconds of load before each window")
+    parser.add_argument("--starts", type=int, default=10, help="cold starts of each server")
+    parser.add_argument("--no-setup", action="store_true", help="take environments and models as they are")
+    parser.add_argument("--report", type=Path, help="measure nothing; write the tables of this JSON file anew")
+    parser.add_argument("--publish", action="store_true", help="put page and chart into docs/benchmarks/")
+    parser.add_argument("--gate", action="store_true", help="exit with 1 if a bound does not hold")
+    given = parser.parse_args()
+    for option, known in (("workload", PARTS), ("peers", tuple(SERVERS))):
+        unknown = sorted(set(getattr(given, option).split(",")) - set(known))
+        if unknown:
+            parser.error(f"--{option}: unknown {', '.join(unknown)}; known are {', '.join(known)}")
+    return given
+
+
+def run(given: argparse.Namespace) -> Results:
+    """Measures what was asked for."""
+    servers, parts = tuple(given.peers.split(",")), given.workload.split(",")
+    if not given.no_setup:
+        setup([name for name in servers if name != "pumice"])
+    counts = tuple(int(count) for count in given.connections.split(",") if count)
+    plan = Plan(servers, given.rounds, given.seconds, given.warmup, counts)
+    about = machine() | {"rounds": plan.rounds, "seconds": plan.seconds, "warmup": plan.warmup}
+    results = Results(machine=about, versions={name: version(name) for name in servers})
+    for key in parts:
+        if key == "start":
+            run_startup(servers, given.starts, results)
+        else:
+            run_rounds(plan, WORKLOADS[key], results)
+        write(results)  # what has been measured is kept if a later part breaks
+    return results
+
+
+def write(results: Results) -> None:
+    """Writes JSON, Markdown and SVG under `.bench/results/`, and copies them to `latest.*`."""
+    paths.RESULTS.mkdir(parents=True, exist_ok=True)
+    base = paths.RESULTS / str(results.machine.setdefault("run", time.strftime("%Y%m%d-%H%M%S")))
+    base.with_suffix(".json").write_text(json.dumps(results.as_json(), indent=1))
+    chart = draw(results)
+    base.with_suffix(".md").write_text(as_markdown(results, f"{base.name}.svg" if chart else None))
+    if chart:
+        base.with_suffix(".svg").write_text(chart)
+    for kind in (".json", ".md", ".svg"):
+        if base.with_suffix(kind).exists():
+            shutil.copy(base.with_suffix(kind), paths.RESULTS / f"latest{kind}")
+
+
+def publish(results: Results) -> None:
+    """Writes page and chart where the documentation shows them."""
+    where = paths.ROOT / "docs" / "benchmarks"
+    where.mkdir(parents=True, exist_ok=True)
+    chart = draw(results)
+    if chart:
+        (where / "benchmarks.svg").write_text(chart)
+    (where / "README.md").write_text(as_markdown(results, "benchmarks.svg" if chart else None))
+
+
+def main() -> None:
+    """The command."""
+    given = arguments()
+    results = Results.from_json(json.loads(given.report.read_text())) if given.report else run(given)
+    if given.report:
+        write(results)
+    print(as_text(results))
+    if given.publish:
+        publish(results)
+    if given.gate and not all(bound.holds for bound in all_bounds(results)):
+        raise SystemExit(1)
+
+
+if __name__ == "__main__":
+    main()

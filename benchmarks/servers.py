@@ -1,0 +1,69 @@
+"""How each server is started and spoken to. Adding a peer: a folder in `peers/` and a line here."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from benchmarks import paths
+from benchmarks.workloads import Workload
+
+
+@dataclass(frozen=True)
+class Server:
+    """One server under test.
+
+    Attributes:
+        name: As in options and results.
+        title: As in tables.
+        command: Gives the command line for a workload and a port.
+        path: Gives the path that takes requests.
+        bodies: Gives the request bodies.
+        check: Which function of `answers` reads its answers.
+    """
+
+    name: str
+    title: str
+    command: Callable[[Workload, int], list[str]]
+    path: Callable[[Workload], str]
+    bodies: Callable[[Workload], tuple[bytes, ...]]
+    check: str
+
+
+def _peer_command(peer: str) -> Callable[[Workload, int], list[str]]:
+    def command(workload: Workload, port: int) -> list[str]:
+        server = paths.PEERS / peer / "server.py"
+        given = ["--workload", workload.key, "--model", str(workload.model), "--port", str(port)]
+        return [str(paths.peer_python(peer)), str(server), *given]
+
+    return command
+
+
+def _pumice_command(workload: Workload, port: int) -> list[str]:
+    replicas = "1" if workload.key == "A" else "2"
+    source = f"{workload.name}={workload.model}"
+    ports = ["--port", str(port), "--grpc-port", "0"]
+    return [str(paths.pumice_command()), "serve", source, *ports, "--replicas", replicas, "--threads", "1"]
+
+
+def _plain_peer(name: str, title: str, path: str) -> Server:
+    return Server(name, title, _peer_command(name), lambda _: path, Workload.plain_bodies, "benchmarks.answers:plain")
+
+
+def _oip_path(workload: Workload) -> str:
+    return f"/v2/models/{workload.name}/infer"
+
+
+def _oip_server(name: str, title: str, command: Callable[[Workload, int], list[str]]) -> Server:
+    return Server(name, title, command, _oip_path, Workload.oip_bodies, "benchmarks.answers:oip")
+
+
+SERVERS = {
+    server.name: server
+    for server in (
+        _oip_server("pumice", "Pumice", _pumice_command),
+        _oip_server("triton", "Triton (C++ front end, Python model)", _peer_command("triton")),
+        _plain_peer("mosec", "mosec", "/inference"),
+        _plain_peer("fastapi", "FastAPI + onnxruntime", "/predict"),
+        _plain_peer("fastapi_batcher", "FastAPI + 30-line batcher", "/predict"),
+        _plain_peer("litserve", "LitServe", "/predict"),
+    )
+}
