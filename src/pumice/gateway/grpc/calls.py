@@ -1,0 +1,111 @@
+"""One call: its metadata and deadline on the way in, its status and trailers on the way out."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import grpc
+
+from pumice.domain.errors import PumiceError
+from pumice.domain.request import InferRequest
+from pumice.gateway.grpc.errors import details_of, retry_metadata, status_of
+from pumice.gateway.http.headers import REQUEST_ID, TRACEPARENT, choose_request_id
+from pumice.observe.stats import VersionStats
+
+if TYPE_CHECKING:
+    Context = grpc.aio.ServicerContext[bytes, bytes]
+    UnaryHandler = grpc.RpcMethodHandler[bytes, bytes]
+
+_log = logging.getLogger("pumice.gateway.grpc")
+
+
+class Call:
+    """What an operation sees of its call, besides the message.
+
+    Args:
+        context: gRPC's view of it.
+
+    Attributes:
+        request_id: The caller's ``x-request-id``, or a new one.
+        traceparent: The caller's W3C trace context, or an empty string.
+        trailers: Metadata that end the call.
+    """
+
+    __slots__ = ("_context", "request_id", "traceparent", "trailers")
+
+    def __init__(self, context: Context) -> None:
+        metadata = dict(context.invocation_metadata() or ())
+        self._context = context
+        self.request_id = choose_request_id(str(metadata.get(REQUEST_ID, "")))
+        self.traceparent = str(metadata.get(TRACEPARENT, ""))
+        self.trailers: tuple[tuple[str, str], ...] = ((REQUEST_ID, self.request_id),)
+
+    def carry(self, request: InferRequest, now: float) -> None:
+        """Give an inference the call's id, trace context and deadline, if that is the earlier one.
+
+        Args:
+            request: The inference.
+            now: The monotonic clock (s).
+        """
+        request.request_id = self.request_id
+        request.traceparent = self.traceparent
+        remaining: float | None = self._context.time_remaining()
+        if remaining is not None and (request.deadline is None or now + remaining < request.deadline):
+            request.deadline = now + remaining
+
+
+Operation = Callable[[bytes, Call], Awaitable[bytes]]
+"""Answers the bytes of one message with those of another; raises errors of `pumice.domain.errors`."""
+
+
+def unary(operation: Operation) -> UnaryHandler:
+    """Make an operation a method of one message in and one out.
+
+    Messages stay bytes on the way to the operation, so that one that cannot be read is the caller's fault
+    (INVALID_ARGUMENT) and not, as with gRPC's own deserializers, the server's.
+    """
+
+    async def handle(body: bytes, context: Context) -> bytes:
+        call = Call(context)
+        told: PumiceError | None = None
+        try:
+            answer = await operation(body, call)
+        except PumiceError as error:
+            told = error
+        except Exception as error:  # noqa: BLE001 - the boundary: logged whole, told generically
+            _log.error("request failed unexpectedly", exc_info=error, extra={"request_id": call.request_id})
+            told = PumiceError()
+        if told is not None:
+            await context.abort(status_of(told), details_of(told), call.trailers + retry_metadata(told))
+        context.set_trailing_metadata(call.trailers)
+        return answer
+
+    return grpc.unary_unary_rpc_method_handler(handle)
+
+
+@contextmanager
+def counted(stats: VersionStats, protocol: str) -> Iterator[None]:
+    """Count the request that is answered inside, by its outcome.
+
+    Args:
+        stats: Counters of the version that it is for.
+        protocol: Label of the face in the metrics.
+    """
+    begun = time.perf_counter()
+    status = grpc.StatusCode.INTERNAL
+    try:
+        yield
+        status = grpc.StatusCode.OK
+    except PumiceError as error:
+        status = status_of(error)
+        raise
+    except asyncio.CancelledError:
+        status = grpc.StatusCode.CANCELLED
+        raise
+    finally:
+        stats.finished(protocol, status.name, time.perf_counter() - begun)

@@ -1,0 +1,111 @@
+"""`inference.GRPCInferenceService`: the Open Inference Protocol."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+
+import grpc
+
+from pumice.__about__ import __version__
+from pumice.domain.errors import ModelNotReady
+from pumice.domain.signature import Tensor
+from pumice.gateway.grpc.calls import Call, Operation, counted, unary
+from pumice.protocol.oip import grpc_codec
+from pumice.protocol.oip.proto import open_inference_pb2 as pb
+from pumice.service.inference import Inference
+
+SERVICE = "inference.GRPCInferenceService"
+
+EXTENSIONS = ("parameters", "model_repository(index)")
+"""Extensions of the protocol that are spoken, in Triton's words."""
+
+PROTOCOL = "grpc"
+
+
+class OpenInference:
+    """The methods of the service.
+
+    Args:
+        inference: The operation, and the catalogue of what is served.
+    """
+
+    def __init__(self, inference: Inference) -> None:
+        self._inference = inference
+        self._catalog = inference.catalog
+
+    def handler(self) -> grpc.GenericRpcHandler[bytes, bytes]:
+        """Give the service to a server; methods that are not here answer UNIMPLEMENTED."""
+        operations: dict[str, Operation] = {
+            "ModelInfer": self.infer,
+            "ModelReady": self.model_ready,
+            "ModelMetadata": self.model_metadata,
+            "ServerLive": self.server_live,
+            "ServerReady": self.server_ready,
+            "ServerMetadata": self.server_metadata,
+            "RepositoryIndex": self.repository_index,
+        }
+        return grpc.method_handlers_generic_handler(SERVICE, {name: unary(run) for name, run in operations.items()})
+
+    async def infer(self, body: bytes, call: Call) -> bytes:
+        """Run one inference."""
+        message = grpc_codec.parse_message(pb.ModelInferRequest, body)
+        served = self._catalog.find(message.model_name, message.model_version)
+        with counted(served.stats, PROTOCOL):
+            now = time.monotonic()
+            wire = grpc_codec.read_infer(message, now)
+            call.carry(wire.request, now)
+            result = await self._inference.infer(served.name, served.version, wire.request)
+            return grpc_codec.encode_result(result, wire)
+
+    async def server_live(self, _body: bytes, _call: Call) -> bytes:
+        """The process answers."""
+        return pb.ServerLiveResponse(live=True).SerializeToString()
+
+    async def server_ready(self, _body: bytes, _call: Call) -> bytes:
+        """Whether every model can answer."""
+        return pb.ServerReadyResponse(ready=self._catalog.ready).SerializeToString()
+
+    async def model_ready(self, body: bytes, _call: Call) -> bytes:
+        """Whether one version can answer."""
+        asked = grpc_codec.parse_message(pb.ModelReadyRequest, body)
+        served = self._catalog.find(asked.name, asked.version)
+        return pb.ModelReadyResponse(ready=served.ready).SerializeToString()
+
+    async def server_metadata(self, _body: bytes, _call: Call) -> bytes:
+        """What the server is."""
+        return pb.ServerMetadataResponse(name="pumice", version=__version__, extensions=EXTENSIONS).SerializeToString()
+
+    async def model_metadata(self, body: bytes, _call: Call) -> bytes:
+        """What a version takes and gives."""
+        asked = grpc_codec.parse_message(pb.ModelMetadataRequest, body)
+        served = self._catalog.find(asked.name, asked.version)
+        profile = served.profile
+        if profile is None:
+            raise ModelNotReady(served.name, served.reason)
+        return pb.ModelMetadataResponse(
+            name=served.name,
+            versions=[version.version for version in self._catalog.versions(served.name)],
+            platform=profile.platform,
+            inputs=_described(profile.signature.inputs),
+            outputs=_described(profile.signature.outputs),
+        ).SerializeToString()
+
+    async def repository_index(self, body: bytes, _call: Call) -> bytes:
+        """All versions and their states."""
+        asked = grpc_codec.parse_message(pb.RepositoryIndexRequest, body)
+        answer = pb.RepositoryIndexResponse()
+        for served in self._catalog.all():
+            if served.ready:
+                answer.models.add(name=served.name, version=served.version, state="READY")
+            elif not asked.ready:
+                state = "LOADING" if served.reason == "loading" else "UNAVAILABLE"
+                answer.models.add(name=served.name, version=served.version, state=state, reason=served.reason)
+        return answer.SerializeToString()
+
+
+def _described(tensors: Iterable[Tensor]) -> list[pb.ModelMetadataResponse.TensorMetadata]:
+    return [
+        pb.ModelMetadataResponse.TensorMetadata(name=tensor.name, datatype=tensor.datatype, shape=tensor.shape)
+        for tensor in tensors
+    ]

@@ -1,0 +1,88 @@
+"""The gRPC server, in the running event loop."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import grpc
+
+from pumice.domain.errors import BadSetting
+from pumice.gateway.grpc import health, open_inference, reflection, text
+from pumice.service.inference import Inference
+
+
+@dataclass(frozen=True, slots=True)
+class GrpcOptions:
+    """How the server listens.
+
+    Attributes:
+        host: Address to listen on.
+        port: Port; 0: any free one.
+        max_message_bytes: Largest message of a caller (bytes).
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 8001
+    max_message_bytes: int = 64 * 1024 * 1024
+
+
+class GrpcServer:
+    """A server that answers. `start_grpc` makes it.
+
+    Args:
+        server: gRPC's own.
+        checks: Its health service.
+        port: The port that it listens on.
+
+    Attributes:
+        port: The port that it listens on.
+    """
+
+    def __init__(self, server: grpc.aio.Server, checks: health.Health, port: int) -> None:
+        self._server = server
+        self._health = checks
+        self.port = port
+
+    async def stop(self, grace: float) -> None:
+        """Take no new calls and let those that run end.
+
+        Args:
+            grace: Longest wait for them (s); what still runs then is cancelled.
+        """
+        self._health.stop()
+        await self._server.stop(grace)
+
+
+async def start_grpc(inference: Inference, options: GrpcOptions) -> GrpcServer:
+    """Start to answer.
+
+    Args:
+        inference: The operation, and the catalogue of what is served.
+        options: How to listen.
+
+    Raises:
+        BadSetting: The port cannot be had.
+    """
+    # Generic handlers only: gRPC waits on one future for each registered method, at every call.
+    checks = health.Health(inference.catalog)
+    services = (open_inference.SERVICE, text.SERVICE, health.SERVICE)
+    server = grpc.aio.server(
+        handlers=[
+            open_inference.OpenInference(inference).handler(),
+            text.TextService(inference).handler(),
+            checks.handler(),
+            *reflection.handlers(services),
+        ],
+        options=[
+            ("grpc.max_receive_message_length", options.max_message_bytes),
+            ("grpc.so_reuseport", 0),  # else a second server on the same port takes half of the calls
+        ],
+    )
+    host = f"[{options.host}]" if ":" in options.host else options.host
+    try:
+        port = server.add_insecure_port(f"{host}:{options.port}")
+    except RuntimeError:
+        allowed = f"a port on {options.host} that is free; 0 takes any"
+        raise BadSetting("grpc_port", str(options.port), allowed) from None
+    await server.start()
+    return GrpcServer(server, checks, port)
