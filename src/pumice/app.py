@@ -125,12 +125,11 @@ class Server:
         return await start_grpc(inference, options)
 
     def _tasks(self, inference: Inference) -> Tasks:
-        from pumice.service.tasks import Tasks
+        from pumice.service.tasks import TaskOptions, Tasks
 
         settings = self._settings
-        return Tasks(
-            inference, settings.home_path, concurrency=settings.task_concurrency, result_ttl=settings.result_ttl
-        )
+        options = TaskOptions(concurrency=settings.task_concurrency, result_ttl=settings.result_ttl)
+        return Tasks(inference, settings.home_path, options)
 
     def _serve(self, model: ModelSettings) -> ServedVersion:
         path, manifest = resolve_source(model.source, model.manifest)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -90,7 +90,7 @@ class Manifest(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_f
     max_text_chars: int = 100_000
     description: str = ""
     licence: str = ""
-    metrics: dict[str, float | int | str] = msgspec.field(default_factory=dict)
+    metrics: dict[str, Any] = msgspec.field(default_factory=dict)
     options: dict[str, Parameter] = msgspec.field(default_factory=dict)
 
     def __post_init__(self) -> None:
