@@ -1,0 +1,43 @@
+"""Task ``tensor``: the caller speaks the model's own signature."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from pumice.domain.model import Parameter
+from pumice.domain.outputs import OutputCheck
+from pumice.domain.signature import zeros
+from pumice.engines.base import Engine, EngineConfig
+from pumice.runtime.worker.tasks.base import rows_can_be_joined
+
+
+class TensorPipeline:
+    """Passes tensors through, and holds the answers against the signature.
+
+    Args:
+        engine: The loaded model.
+        config: What it was loaded with.
+    """
+
+    def __init__(self, engine: Engine, config: EngineConfig) -> None:
+        self.signature = engine.signature
+        self.batchable = rows_can_be_joined(engine, config.manifest)
+        self._engine = engine
+        self._run = engine.run
+        self._check = OutputCheck(config.label, self.signature, batchable=self.batchable).check
+
+    def run(self, inputs: Mapping[str, np.ndarray], parameters: Mapping[str, Parameter]) -> dict[str, np.ndarray]:
+        """Run the model and check what it answers.
+
+        Raises:
+            BadOutput: The answer is not what the signature says.
+        """
+        outputs = self._run(inputs, parameters)
+        self._check(outputs, len(next(iter(inputs.values()))) if self.batchable and inputs else 1)
+        return outputs
+
+    def warm_inputs(self) -> dict[str, np.ndarray]:
+        """What the engine knows as typical, or else zeros."""
+        return self._engine.warm_inputs() or zeros(self.signature)
