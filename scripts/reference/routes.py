@@ -1,0 +1,45 @@
+"""The page of all routes over HTTP, from the same list that makes them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from pumice.gateway.http.app import all_endpoints
+from pumice.gateway.http.context import HttpContext
+from pumice.gateway.http.endpoint import Doc, Endpoint
+from pumice.gateway.http.errors import STATUSES
+from pumice.gateway.http.openapi import GROUPS, HEADERS
+from pumice.service.catalog import Catalog
+from pumice.service.inference import Inference
+from pumice.service.tasks import Tasks
+from scripts.reference.markdown import code, table
+
+LEAD = """\
+Shapes of bodies are in the OpenAPI document of a running server: `/openapi.json`, readable at `/docs`.
+Every answer carries `x-request-id`, and one of a model `x-model-version`. How errors look is told in
+[Errors](errors.md).
+"""
+
+
+def page() -> str:
+    """Write the page."""
+    inference = Inference(Catalog([]))
+    # nothing is served and nothing is written: the routes are only looked at
+    endpoints = all_endpoints(HttpContext(inference, Tasks(inference, Path("unused")), max_body_bytes=1))
+    parts = ["# HTTP\n", LEAD]
+    for tag, title in GROUPS.items():
+        told = [(endpoint, endpoint.doc) for endpoint in endpoints if endpoint.doc and endpoint.doc.tag == tag]
+        parts += [f"## {title.en}\n", _routes(told)]
+    heads = [(code(name), text.en) for name, text in HEADERS.items()]
+    parts += ["## Headers of a request\n", table(("header", "what it says"), heads)]
+    return "\n".join(parts)
+
+
+def _routes(told: Sequence[tuple[Endpoint, Doc]]) -> str:
+    rows = [(endpoint.method, code(endpoint.path), doc.summary.en, _statuses(doc)) for endpoint, doc in told]
+    return table(("method", "path", "what it does", "answers"), rows)
+
+
+def _statuses(doc: Doc) -> str:
+    return ", ".join(map(str, sorted({*doc.answers, *(STATUSES[error] for error in doc.errors)})))
