@@ -1,0 +1,1 @@
+"""Make a model light, and measure what it costs and what it saves."""
