@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pumice.domain.datatypes import NUMPY_TYPES
 from pumice.domain.errors import MalformedInput, SignatureMismatch, Unsupported
 from pumice.domain.request import InferResult
-from pumice.protocol.oip.client_codec import Asked, decode_answer, decode_outputs, encode_infer, json_inputs, wire_array
+from pumice.protocol.oip.client_codec import Asked, decode_answer, decode_tensors, encode_infer, json_inputs, wire_array
 from pumice.protocol.oip.json_codec import decode_infer, encode_result
 
 SHAPES = st.lists(st.integers(0, 4), max_size=3)
@@ -97,7 +97,7 @@ def test_json_tensors_come_back() -> None:
     text = json.dumps(
         [{"name": i.name, "datatype": i.datatype, "shape": i.shape, "data": i.data} for i in json_inputs({"x": array})]
     )
-    assert same(decode_outputs(text.encode())["x"], array)
+    assert same(decode_tensors(text.encode())["x"], array)
 
 
 @pytest.mark.parametrize(
@@ -119,4 +119,4 @@ def test_what_is_no_answer_is_refused(body: bytes, length: int | None) -> None:
 
 def test_what_is_no_list_of_outputs_is_refused() -> None:
     with pytest.raises(MalformedInput):
-        decode_outputs(b"[{}]")
+        decode_tensors(b"[{}]")

@@ -63,6 +63,25 @@ class Predictor:
             raise
 
 
+def typed(model: str, tensor: Tensor, item: Item) -> np.ndarray:
+    """Make an array of an item; Python's own numbers take the model's type, arrays keep theirs.
+
+    Args:
+        model: Name of the model, for the error.
+        tensor: The input that it is for.
+        item: An array, or nested sequences of elements.
+
+    Raises:
+        SignatureMismatch: The elements are not of the input's type.
+    """
+    if tensor.datatype == BYTES or isinstance(item, np.ndarray):
+        return np.asarray(item, dtype=object if tensor.datatype == BYTES else None)
+    try:
+        return np.asarray(item, dtype=NUMPY_TYPES[tensor.datatype])
+    except (TypeError, ValueError, OverflowError) as error:
+        raise SignatureMismatch(model, f"input '{tensor.name}'", str(error), str(tensor)) from None
+
+
 def _predict(link: Link, known: ModelMetadata, items: list[Item], options: Options) -> Flow[list[Any]]:
     tensor = _only_input(known)
     if tensor.shape[:1] == [-1]:
@@ -70,7 +89,7 @@ def _predict(link: Link, known: ModelMetadata, items: list[Item], options: Optio
         return _by_item(known, answer.outputs, len(items))
     results = []  # without a free first axis, an item is a whole request
     for item in items:
-        answer = yield from infer(link, known.name, {tensor.name: _typed(known.name, tensor, item)}, options)
+        answer = yield from infer(link, known.name, {tensor.name: typed(known.name, tensor, item)}, options)
         results.append(_unwrapped(answer.outputs))
     return results
 
@@ -90,21 +109,11 @@ def _joined(model: str, tensor: Tensor, items: Sequence[Item]) -> np.ndarray:
         array = np.empty(len(items), dtype=object)
         array[:] = items
         return array
-    rows = [_typed(model, tensor, item) for item in items]
+    rows = [typed(model, tensor, item) for item in items]
     if len({row.shape for row in rows}) > 1:
         shapes = " and ".join(sorted({str(list(row.shape)) for row in rows})[:2])
         raise SignatureMismatch(model, f"input '{tensor.name}'", f"items of shapes {shapes}", "items of one shape")
     return np.stack(rows)
-
-
-def _typed(model: str, tensor: Tensor, item: Item) -> np.ndarray:
-    """Make an array of an item; Python's own numbers take the model's type, arrays keep theirs."""
-    if tensor.datatype == BYTES or isinstance(item, np.ndarray):
-        return np.asarray(item, dtype=object if tensor.datatype == BYTES else None)
-    try:
-        return np.asarray(item, dtype=NUMPY_TYPES[tensor.datatype])
-    except (TypeError, ValueError, OverflowError) as error:
-        raise SignatureMismatch(model, f"input '{tensor.name}'", str(error), str(tensor)) from None
 
 
 def _by_item(known: ModelMetadata, outputs: Outputs, rows: int) -> list[Any]:

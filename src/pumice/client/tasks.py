@@ -16,7 +16,7 @@ from pumice.client.models import decoded
 from pumice.client.refusals import refusal
 from pumice.client.types import TaskState
 from pumice.domain.errors import BadSetting, DeadlineExceeded, MalformedInput
-from pumice.protocol.oip.client_codec import decode_outputs, json_inputs, wire_array
+from pumice.protocol.oip.client_codec import decode_tensors, json_inputs, wire_array
 
 Work = str | Sequence[str] | Mapping[str, Any]
 """A text, texts, or arrays by the names of the model's inputs."""
@@ -133,7 +133,7 @@ def _value(raw: msgspec.Raw) -> Any:
 
 
 def _arrays(tensors: list[Any]) -> dict[str, np.ndarray]:
-    return decode_outputs(msgspec.json.encode(tensors))
+    return decode_tensors(msgspec.json.encode(tensors))
 
 
 def _sentence(raw: msgspec.Raw) -> str:

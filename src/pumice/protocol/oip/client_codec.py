@@ -170,8 +170,12 @@ def decode_answer(body: bytes, json_length: int | None) -> Answered:
     return Answered(outputs, answer.model_name, answer.model_version, answer.id)
 
 
-def decode_outputs(data: bytes) -> dict[str, np.ndarray]:
-    """Read a JSON list of output tensors.
+def decode_tensors(data: bytes, role: str = "output") -> dict[str, np.ndarray]:
+    """Read a JSON list of tensors.
+
+    Args:
+        data: The list.
+        role: What to call a tensor in an error.
 
     Raises:
         MalformedInput: It is none.
@@ -179,8 +183,8 @@ def decode_outputs(data: bytes) -> dict[str, np.ndarray]:
     try:
         tensors = msgspec.json.decode(data, type=list[JsonTensor])
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise MalformedInput("outputs", str(error)) from None
-    return read_tensors(tensors, memoryview(b""), "output")
+        raise MalformedInput(f"list of {role}s", str(error)) from None
+    return read_tensors(tensors, memoryview(b""), role)
 
 
 def _byte_strings(model: str, name: str, value: object, array: np.ndarray) -> np.ndarray:
