@@ -10,9 +10,8 @@ import numpy as np
 import onnx
 import onnxruntime as ort
 import torch
-from torch import nn
-
 from data import Encoded, pad
+from torch import nn
 
 OPSET = 17
 MAX_BYTES = 12_000_000

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import nn
-
 from data import Encoded, batches, pad
+from torch import nn
 
 
 @dataclass(frozen=True)

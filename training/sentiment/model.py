@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
-from torch import Tensor, nn
-
 from data import PAD, UNK
 from ngrams import PRIMES, SCRAMBLE, STEP, NgramConfig, NgramModel
+from torch import Tensor, nn
 
 FAR = 1e4
 
@@ -42,12 +42,14 @@ def mask_of(ids: Tensor) -> Tensor:
     return (ids != PAD).to(torch.float32).unsqueeze(-1)
 
 
-def later(x: Tensor, by: int) -> Tensor:
-    """Moves `[batch, seq, ...]` right by `by` places along the sequence and fills with zeros."""
-    if by == 0:
-        return x
-    head = torch.zeros_like(x[:, :1])
-    return torch.cat([head.expand(-1, by, *x.shape[2:]), x], dim=1)[:, :-by]
+def with_lead(ids: Tensor, places: int) -> Tensor:
+    """Puts `places` padding ids before each row, so that windows may reach back over the start of a text."""
+    return torch.cat([ids.new_zeros(ids.shape[0], places), ids], dim=1)
+
+
+def moved(x: Tensor, by: int, lead: int) -> Tensor:
+    """Returns, of `[batch, lead + seq, ...]`, what stands `by` places before each token: `[batch, seq, ...]`."""
+    return x[:, lead - by : -by or None]
 
 
 class CnnBranch(nn.Module):
@@ -67,12 +69,13 @@ class CnnBranch(nn.Module):
 
     def forward(self, ids: Tensor) -> Tensor:
         """Returns the log odds of the positive class."""
-        mask = mask_of(ids)
-        x = self.chars(self._hide(ids)) * mask
-        moved = [later(x, by) for by in range(max(self.config.windows))]
-        away = (mask - 1) * FAR
+        lead = max(self.config.windows) - 1
+        led = with_lead(ids, lead)
+        x = self.chars(self._hide(led)) * mask_of(led)
+        places = [moved(x, by, lead) for by in range(lead + 1)]
+        away = (mask_of(ids) - 1) * FAR
         pooled = [
-            (layer(torch.cat(moved[:window], dim=-1)) + away).amax(dim=1).relu()
+            (layer(torch.cat(places[:window], dim=-1)) + away).amax(dim=1).relu()
             for window, layer in zip(self.config.windows, self.filters, strict=True)
         ]
         return self.head(self.dropout(torch.cat(pooled, dim=-1))).squeeze(-1)
@@ -85,28 +88,38 @@ class CnnBranch(nn.Module):
 
 
 class NgramBranch(nn.Module):
-    """The fitted n-gram regression inside the graph: ids `[batch, seq]` to log odds `[batch]`."""
+    """The fitted n-gram regression inside the graph: ids `[batch, seq]` to log odds `[batch]`.
+
+    The table holds the weights' cube roots, and the graph cubes them: most weights are a thousand times smaller than
+    the greatest, and an eight-bit table with one scale would round them all to zero.
+    """
 
     def __init__(self, model: NgramModel, config: NgramConfig) -> None:
         super().__init__()
         self.config = config
         self.bias = model.bias
-        self.weight = nn.Embedding.from_pretrained(torch.from_numpy(model.weight)[:, None])
+        self.roots = nn.Embedding.from_pretrained(torch.from_numpy(np.cbrt(model.weight))[:, None])
 
     def forward(self, ids: Tensor) -> Tensor:
         """Returns the log odds of the positive class."""
+        lead = self.config.orders - 1
+        led = with_lead(ids, lead)
         key, buckets = torch.zeros_like(ids), []
         for order, prime in enumerate(PRIMES[: self.config.orders]):
-            key = key + later(ids, order) * prime
+            key = key + moved(led, order, lead) * prime
             buckets.append((key * SCRAMBLE + order * STEP) % self.config.buckets)
         mask = mask_of(ids).squeeze(-1)
-        weights = self.weight(torch.stack(buckets, dim=-1)).sum(dim=(2, 3))
+        roots = self.roots(torch.stack(buckets, dim=-1))
+        weights = (roots * roots * roots).sum(dim=(2, 3))
         number = mask.sum(dim=1) * self.config.orders
         return (weights * mask).sum(dim=1) / (number + 1e-6).sqrt() + self.bias
 
 
 class SentimentNet(nn.Module):
-    """Token ids `[batch, seq]` (0 is padding) to logits `[batch, 2]`; no row sees its neighbours or its padding."""
+    """Token ids `[batch, seq]` (0 is padding) to logits `[batch, 2]`.
+
+    No row sees its neighbours or its padding.
+    """
 
     def __init__(self, branches: list[nn.Module], weights: list[float], bias: float) -> None:
         super().__init__()
