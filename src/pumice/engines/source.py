@@ -123,13 +123,9 @@ class _Description:
 
 def _resolve_file(source: str, path: Path, given: dict[str, object]) -> tuple[Path, Manifest]:
     description = _Description(path.parent, given, path.stem + BESIDE_SUFFIX)
-    if (
-        description.manifest.model
-        and description.inside("model", description.manifest.model).resolve() != path.resolve()
-    ):
-        raise BadArtefact(
-            str(path), f"its manifest is of '{description.manifest.model}'", "name that file, or mend 'model'"
-        )
+    name = description.manifest.model
+    if name and description.inside("model", name).resolve() != path.resolve():
+        raise BadArtefact(str(path), f"the manifest beside it is of '{name}'", "name that file, or mend 'model'")
     return path, description.completed(source, path)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,6 +39,9 @@ class Tokenizing:
         self._tensors = {tensor.name: tensor.dtype for tensor in signature.inputs if tensor.name in {IDS, MASK, TYPES}}
         self._width = _width(config, signature)
         self._tokenizer = _read_tokenizer(config)
+        # the library's batch call takes all cores of the machine, at the same CPU time a text: not for a model that
+        # has one thread and shares them with other replicas
+        self._alone = config.threads == 1
         padding = self._tokenizer.padding or {}
         known = (self._tokenizer.token_to_id(name) for name in _PAD_NAMES)
         self._pad_id = padding.get("pad_id", next((number for number in known if number is not None), None))
@@ -63,6 +65,8 @@ class Tokenizing:
         except UnicodeDecodeError as error:
             problem = f"not UTF-8 ({error.reason} at byte {error.start}); send UTF-8 text"
             raise MalformedInput(f"input 'text'[{len(decoded)}]", problem) from None
+        if self._alone:
+            return [self._tokenizer.encode(text) for text in decoded]
         encodings: list[Encoding] = self._tokenizer.encode_batch_fast(decoded)
         return encodings
 
@@ -109,9 +113,6 @@ def _read_tokenizer(config: EngineConfig) -> Tokenizer:
     name = config.manifest.tokenizer
     if not name:
         raise BadSetting("manifest 'tokenizer'", "nothing", f"a tokenizer.json, which '{config.manifest.task}' needs")
-    # read by the library when it first works: it would otherwise take all cores, whatever the threads setting says
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "true" if config.threads > 1 else "false")
-    os.environ.setdefault("RAYON_NUM_THREADS", str(config.threads))
     try:
         from tokenizers import Tokenizer
     except ImportError as error:
