@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypedDict, cast
 
-from sqlalchemy import Connection, bindparam, case, delete, func, insert, null, select, update
+from sqlalchemy import BindParameter, Connection, bindparam, case, delete, func, insert, null, select, update
 
 from pumice.db.leases import LEASE_S, abandoned, sweep_locks
 from pumice.db.schema import owners, results, tasks
@@ -125,37 +125,45 @@ Backlog = dict[tuple[str, str], int]
 """How many tasks nobody holds, by model and version as their callers gave them."""
 
 
+# made once: SQLAlchemy takes longer to build a statement than SQLite to run it
+_IDS: BindParameter[Sequence[str]] = bindparam("ids", expanding=True)
+_ACCEPT = insert(tasks)
+_REMOVE = delete(tasks).where(tasks.c.id.in_(_IDS))
+_FINISH = insert(results)
+_FINISHED = select(results.c.id).where(results.c.id.in_(_IDS))
+_RESULT = select(results).where(results.c.id.in_(_IDS))
+_REQUEST = select(tasks.c.request).where(tasks.c.id == bindparam("task"))
+_DESCRIBE = select(tasks.c.id, tasks.c.model, tasks.c.version, tasks.c.face, tasks.c.accepted)
+_WAITING = _DESCRIBE.where(tasks.c.id.in_(_IDS))
+
+
 def accept(connection: Connection, items: Sequence[TaskRow]) -> Sequence[None]:
     """Add tasks."""
-    connection.execute(insert(tasks), list(items))
+    connection.execute(_ACCEPT, list(items))
     return [None] * len(items)
 
 
 def finish(connection: Connection, items: Sequence[ResultRow]) -> Sequence[bool]:
     """Replace tasks by their results; False for one that another gateway finished before: its result stays."""
     ids = [item["id"] for item in items]
-    removed = connection.execute(delete(tasks).where(tasks.c.id.in_(ids))).rowcount
+    removed = connection.execute(_REMOVE, {"ids": ids}).rowcount
     there: set[str] = set()
     if removed != len(items):
-        there = set(connection.scalars(select(results.c.id).where(results.c.id.in_(ids))))
+        there = set(connection.scalars(_FINISHED, {"ids": ids}))
     fresh = [item for item in items if item["id"] not in there]
     if fresh:
-        connection.execute(insert(results), fresh)
+        connection.execute(_FINISH, fresh)
     return [task_id not in there for task_id in ids]
-
-
-_RESULT = select(results)
-_WAITING = select(tasks.c.id, tasks.c.model, tasks.c.version, tasks.c.face, tasks.c.accepted)
 
 
 def find(connection: Connection, items: Sequence[str]) -> Sequence[TaskState | None]:
     """Look tasks up by their ids; None where there is no such task."""
     found: dict[str, TaskState] = {}
-    for row in connection.execute(_RESULT.where(results.c.id.in_(items))).mappings():
+    for row in connection.execute(_RESULT, {"ids": items}).mappings():
         found[row["id"]] = TaskState(**row)
     missing = [task_id for task_id in items if task_id not in found]
     if missing:
-        for row in connection.execute(_WAITING.where(tasks.c.id.in_(missing))).mappings():
+        for row in connection.execute(_WAITING, {"ids": missing}).mappings():
             found[row["id"]] = TaskState(**row)
     return [found.get(task_id) for task_id in items]
 
@@ -163,7 +171,7 @@ def find(connection: Connection, items: Sequence[str]) -> Sequence[TaskState | N
 def load(connection: Connection, items: Sequence[str]) -> Sequence[bytes | None]:
     """Read the requests of tasks; None where the task is finished."""
     # one by one: these are the large ones
-    return [connection.scalar(select(tasks.c.request).where(tasks.c.id == task_id)) for task_id in items]
+    return [connection.scalar(_REQUEST, {"task": task_id}) for task_id in items]
 
 
 def claim(connection: Connection, items: Sequence[Claim]) -> Sequence[list[Claimed]]:
@@ -239,7 +247,7 @@ def expire(connection: Connection, items: Sequence[Expiry]) -> Sequence[int]:
 
 
 def _expire(connection: Connection, item: Expiry) -> int:
-    rows = connection.execute(_WAITING.where(tasks.c.owner.is_(None), tasks.c.id < item.before).limit(PAGE)).mappings()
+    rows = connection.execute(_DESCRIBE.where(tasks.c.owner.is_(None), tasks.c.id < item.before).limit(PAGE)).mappings()
     ending = {"finished": item.now, "failed": 1, "outcome": item.outcome}
     ended = [cast("ResultRow", {**row, **ending}) for row in rows]
     if ended:

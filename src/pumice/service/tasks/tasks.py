@@ -127,10 +127,11 @@ class Tasks:
         """
         record = await self.get(task_id)
         executor = self._executor
-        until = self._clock.monotonic() + seconds
+        clock = asyncio.get_running_loop().time
+        until = clock() + seconds
         pause = _FIRST_LOOK_S
         while record.status == "processing" and executor is not None and not self._stopped:
-            left = until - self._clock.monotonic()
+            left = until - clock()
             if left <= 0:
                 break
             waiter = executor.waiters.add(task_id)
