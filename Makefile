@@ -17,7 +17,7 @@ export PIP_ROOT_USER_ACTION := ignore
 # what is installed where is said in pyproject.toml alone
 DECLARED := pyproject.toml src/pumice/__about__.py
 
-.PHONY: help demo test check bench docs format reference clean
+.PHONY: help demo test check form lint types layers house bench docs format reference clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1|/p' $(MAKEFILE_LIST) | while IFS='|' read -r name what; do printf '  make %-10s %s\n' "$$name" "$$what"; done
@@ -28,11 +28,22 @@ demo: $(STAMPS)/demo ## set up, then the main job on the bundled model, end to e
 test: $(STAMPS)/dev ## set up, then every test
 	@$(BIN)/python -m pytest -n logical --dist worksteal
 
-check: $(STAMPS)/dev ## the gates: format, lint, types, layers, and the house's own rules
-	@$(BIN)/ruff format --check .
-	@$(BIN)/ruff check .
+check: form lint types layers house ## every gate, one after the other
+	@echo 'every gate passed'
+
+form: $(STAMPS)/dev ## gate: the code is in its form
+	@$(BIN)/ruff format --check --quiet .
+
+lint: $(STAMPS)/dev ## gate: rules of style, complexity, docstrings, security
+	@$(BIN)/ruff check --quiet .
+
+types: $(STAMPS)/dev ## gate: types, in source and tests
 	@$(BIN)/mypy
+
+layers: $(STAMPS)/dev ## gate: who may import whom
 	@$(BIN)/lint-imports --no-logo
+
+house: $(STAMPS)/dev ## gate: the house's own rules
 	@$(BIN)/python -m pytest tests/house
 
 bench: $(STAMPS)/dev ## measure, side by side with the peers

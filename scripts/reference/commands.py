@@ -1,17 +1,23 @@
-"""The page of all commands and their options, from the commands themselves."""
+"""The page of all commands and their options, from the functions behind them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import inspect
+import types
+import typing
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
-import typer.main
+from typer.models import ArgumentInfo, OptionInfo, ParameterInfo
 
-from pumice.cli.main import app
+from pumice.cli.main import COMMANDS
 from scripts.reference.markdown import code, table
 
 LEAD = """\
-A command works on the embedded home (`PUMICE_HOME`), or on a running server with `--url`.
+What a command works on is the embedded home (`PUMICE_HOME`), or a running server with `--url`.
+`pumice --debug COMMAND` shows where an error came from.
 
 | exit code | what it means |
 |---|---|
@@ -22,50 +28,80 @@ A command works on the embedded home (`PUMICE_HOME`), or on a running server wit
 """
 
 
+@dataclass(frozen=True)
+class Parameter:
+    """An argument or an option.
+
+    Attributes:
+        names: As they are written; an argument has one.
+        values: What may be given; empty for a flag.
+        default: What holds if it is left out; empty where nothing does, or where the help tells it.
+        text: What it does.
+        is_option: Whether it is an option.
+    """
+
+    names: list[str]
+    values: str
+    default: str
+    text: str
+    is_option: bool
+
+
 def page() -> str:
     """Write the page."""
     parts = ["# Commands\n", LEAD]
-    for name, command in commands():
-        parts += [f"## {name}\n", f"{_sentences(command.help)}\n"]
-        for kind, head in (("argument", "argument"), ("option", "option")):
-            rows = [_row(parameter) for parameter in command.params if parameter.param_type_name == kind]
+    for name, function in commands():
+        told = list(parameters(function))
+        parts += [f"## {name}\n", (inspect.getdoc(function) or "").split("\n\nArgs:")[0] + "\n"]
+        for kind, wanted in (("argument", False), ("option", True)):
+            rows = [_row(parameter) for parameter in told if parameter.is_option is wanted]
             if rows:
-                parts.append(table((head, "values", "what it does"), [row for row in rows if row]))
+                parts.append(table((kind, "values", "default", "what it does"), rows))
     return "\n".join(parts)
 
 
-def commands() -> Iterator[tuple[str, Any]]:
-    """List all commands by their full names, as in ``pumice serve``; what is hidden is left out."""
-    yield from _below("pumice", typer.main.get_command(app))
+def commands() -> Iterator[tuple[str, Callable[..., object]]]:
+    """Import the functions behind all commands, by the commands' full names, as in ``pumice serve``."""
+    for name, target in COMMANDS.items():
+        module, _, function = target.function.partition(":")
+        yield f"pumice {name}", getattr(import_module(module), function)
 
 
-def _below(name: str, command: Any) -> Iterator[tuple[str, Any]]:
-    if not hasattr(command, "list_commands"):
-        yield name, command
-        return
-    context = command.context_class(command, info_name=name)
-    for child in command.list_commands(context):
-        found = command.get_command(context, child)
-        if not found.hidden:
-            yield from _below(f"{name} {child}", found)
+def parameters(function: Callable[..., object]) -> Iterator[Parameter]:
+    """Read the arguments and options of a command from its signature."""
+    hints = typing.get_type_hints(function, include_extras=True)
+    for name, parameter in inspect.signature(function).parameters.items():
+        kind, info = _declared(hints[name])
+        is_option = isinstance(info, OptionInfo)
+        flag = f"--{name.replace('_', '-')}"
+        given = [part for declared in info.param_decls or () for part in declared.split("/")]
+        default = parameter.default
+        yield Parameter(
+            names=(given or [flag]) if is_option else [info.metavar or name.upper()],
+            values="" if kind is bool else _values(kind, info),
+            default="" if default in (None, False, inspect.Parameter.empty) else code(str(default)),
+            text=" ".join((info.help or "").split()),
+            is_option=is_option,
+        )
 
 
-def _row(parameter: Any) -> tuple[str, str, str]:
-    if parameter.param_type_name == "argument":
-        name = code(parameter.human_readable_name)
-    else:
-        name = ", ".join(code(option) for option in [*parameter.opts, *parameter.secondary_opts])
-    flag = getattr(parameter, "is_flag", False)
-    return name, "" if flag else _kind(parameter), _sentences(getattr(parameter, "help", None))
+def _declared(hint: Any) -> tuple[Any, ParameterInfo]:
+    """Take apart ``Annotated[type, typer.Option(…)]``; an optional type counts as the type."""
+    kind, *extras = typing.get_args(hint)
+    info = next(extra for extra in extras if isinstance(extra, ArgumentInfo | OptionInfo))
+    if typing.get_origin(kind) in (typing.Union, types.UnionType):
+        kind = next(part for part in typing.get_args(kind) if part is not type(None))
+    return kind, info
 
 
-def _kind(parameter: Any) -> str:
-    choices = getattr(parameter.type, "choices", None)
-    if choices:
-        return ", ".join(code(str(getattr(choice, "value", choice))) for choice in choices)
-    words = {"integer": "whole number", "float": "number", "str": "text", "boolean": "true, false"}
-    return words.get(parameter.type.name, parameter.type.name)
+def _values(kind: Any, info: ParameterInfo) -> str:
+    if typing.get_origin(kind) is typing.Literal:
+        return ", ".join(code(str(value)) for value in typing.get_args(kind))
+    if isinstance(info, OptionInfo) and info.metavar:
+        return info.metavar
+    words = {"int": "whole number", "float": "number", "str": "text", "Path": "path"}
+    return words.get(getattr(kind, "__name__", ""), "texts")
 
 
-def _sentences(text: str | None) -> str:
-    return " ".join((text or "").split("\f")[0].split())
+def _row(parameter: Parameter) -> tuple[str, str, str, str]:
+    return ", ".join(map(code, parameter.names)), parameter.values, parameter.default, parameter.text

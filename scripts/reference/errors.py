@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from types import ModuleType
 
 from pumice.cli import errors as cli_errors
+from pumice.client import errors as client_errors
 from pumice.domain import errors
 from pumice.domain.errors import PumiceError
 from pumice.gateway.grpc import errors as grpc_errors
@@ -19,30 +20,47 @@ says what was given, what is allowed, and what to do. Over HTTP it is an RFC 945
 """
 
 
+CLIENT = """\
+`pumice.Client` raises a server's refusal as the class that fits it, and has some of its own for what can happen on the
+way (`pumice.client.errors`).
+"""
+
+
 def page() -> str:
     """Write the page."""
     tree = next(part for part in (errors.__doc__ or "").split("\n\n") if part.startswith("PumiceError"))
-    faces = [_table_of(module) for module in (http_errors, grpc_errors, cli_errors)]
-    rows = [
-        (code(kind.__name__), code(kind.code), kind.title, *(_answer(kind, face) for face in faces))
-        for kind in classes(PumiceError)
-    ]
+    http, grpc, command = (_table_of(module) for module in (http_errors, grpc_errors, cli_errors))
+    served = [(*_told(kind), _answer(kind, http), _answer(kind, grpc), _answer(kind, command)) for kind in classes()]
+    of_client = [(*_told(kind), _answer(kind, command)) for kind in _classes_of(client_errors)]
     return "\n".join(
         [
             "# Errors\n",
             LEAD,
             f"```text\n{tree}\n```\n",
-            table(("class", "code", "what it means", "HTTP", "gRPC", "exit code"), rows),
+            table(("class", "code", "what it means", "HTTP", "gRPC", "exit code"), served),
+            "## Errors of the client\n",
+            CLIENT,
+            table(("class", "code", "what it means", "exit code"), of_client),
         ]
     )
 
 
-def classes(root: type[PumiceError]) -> Iterator[type[PumiceError]]:
-    """List a class and all below it, parents first."""
+def classes(root: type[PumiceError] = PumiceError) -> Iterator[type[PumiceError]]:
+    """List a class and all below it in the same module, parents first."""
     yield root
     for child in root.__subclasses__():
         if child.__module__ == root.__module__:  # the client has some of its own, which no server answers
             yield from classes(child)
+
+
+def _classes_of(module: ModuleType) -> Iterator[type[PumiceError]]:
+    for value in vars(module).values():
+        if isinstance(value, type) and issubclass(value, PumiceError) and value.__module__ == module.__name__:
+            yield value
+
+
+def _told(kind: type[PumiceError]) -> tuple[str, str, str]:
+    return code(kind.__name__), code(kind.code), kind.title
 
 
 def _table_of(module: ModuleType) -> Mapping[type[PumiceError], object]:
@@ -56,4 +74,4 @@ def _table_of(module: ModuleType) -> Mapping[type[PumiceError], object]:
 
 def _answer(kind: type[PumiceError], face: Mapping[type[PumiceError], object]) -> str:
     value = next(face[parent] for parent in kind.__mro__ if parent in face)
-    return str(getattr(value, "name", value))
+    return str(int(value)) if isinstance(value, int) else str(getattr(value, "name", value))

@@ -1,6 +1,7 @@
 """Every gate that is configured is really run: by `make check` or `make test`, and those by CI."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ from tests.house.source import ROOT, pyproject
 
 # section of pyproject.toml -> the target and the commands that put it to work
 GATES = {
-    "ruff": ("check", ["ruff format --check .", "ruff check ."]),
+    "ruff": ("check", ["ruff format --check --quiet .", "ruff check --quiet ."]),
     "mypy": ("check", ["mypy"]),
     "importlinter": ("check", ["lint-imports --no-logo"]),
     "pytest": ("test", ["pytest -n logical --dist worksteal"]),
@@ -66,7 +67,8 @@ def test_the_limits_are_those_that_the_house_promises() -> None:
     assert not [pattern for pattern in lint["per-file-ignores"] if pattern.startswith("src")]
     assert tool["mypy"]["strict"] is True
     assert {"src", "tests"} <= set(tool["mypy"]["files"])
-    assert not tool["mypy"].get("overrides"), "strict means everywhere"
+    for override in tool["mypy"].get("overrides", []):
+        assert set(override) == {"module", "ignore_missing_imports"}, "strict means everywhere"
 
 
 def test_no_test_is_left_out_by_the_configuration() -> None:
@@ -94,7 +96,10 @@ def fake_make(tmp_path: Path) -> Path:
     """A `make` that notes its target and fails for the one named in FAILING."""
     script = tmp_path / "bin" / "make"
     script.parent.mkdir()
-    script.write_text(f'#!/bin/sh\necho "$1" >> {tmp_path}/calls\n[ "$1" != "$FAILING" ]\n', encoding="utf-8")
+    script.write_text(
+        f'#!/bin/sh\nfor target in "$@"; do :; done; echo "$target" >> {tmp_path}/calls\n[ "$target" != "$FAILING" ]\n',
+        encoding="utf-8",
+    )
     script.chmod(0o755)
     return script.parent
 
@@ -108,4 +113,4 @@ def test_ci_runs_every_step_and_fails_with_any(fake_make: Path, failing: str) ->
     assert (fake_make.parent / "calls").read_text(encoding="utf-8").split() == CI_STEPS
     assert (result.returncode == 0) == (not failing)
     if failing:
-        assert f"FAILED: make {failing}" in result.stdout
+        assert re.search(f"FAILED: make .*{failing}", result.stdout)
