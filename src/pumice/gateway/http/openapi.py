@@ -50,6 +50,18 @@ _PARAMETERS: Mapping[str, Text] = {
     "task_id": Text("Id of the task.", "任务标识。"),
 }
 
+_ERRORS_ZH: Mapping[int, str] = {
+    400: "请求无法解析",
+    404: "不存在",
+    413: "过大",
+    422: "不符合模型签名或限制",
+    499: "调用方已断开",
+    500: "模型或服务器出错",
+    501: "不支持",
+    503: "暂不可用，请稍后重试",
+    504: "超过时限",
+}
+
 _PATH_PARAMETER = re.compile(r"{(\w+)}")
 _ATTRIBUTES = "\n\nAttributes:\n"
 _REF = "#/components/schemas/{name}"
@@ -113,10 +125,15 @@ def _types(documented: list[tuple[Endpoint, Doc]]) -> list[Any]:
 def _tell_attributes(component: Json) -> None:
     """Move what a docstring says of attributes to the properties that they are."""
     text, _, attributes = cleandoc(component.get("description", "")).partition(_ATTRIBUTES)
-    component["description"] = text
+    component["description"] = _commonmark(text)
     for name, told in re.findall(r"^    (\w+): (.*(?:\n {5,}.*)*)", attributes, re.MULTILINE):
         if name in component.get("properties", {}):
-            component["properties"][name]["description"] = " ".join(told.split())
+            component["properties"][name]["description"] = _commonmark(told)
+
+
+def _commonmark(text: str) -> str:
+    """Turn a docstring's markup into that of OpenAPI."""
+    return " ".join(text.replace("``", "`").split())
 
 
 def _operation(endpoint: Endpoint, doc: Doc, schemas: _Schemas) -> Json:
@@ -157,6 +174,7 @@ def _responses(endpoint: Endpoint, doc: Doc, schemas: _Schemas) -> Json:
     for status, errors in sorted(by_status.items()):
         response: Json = {
             "description": "; ".join(dict.fromkeys(error.title for error in errors)),
+            "x-zh": _ERRORS_ZH[status],
             "content": {media_type: {"schema": schemas.of(shape)}},
         }
         if any(issubclass(error, Unavailable) for error in errors):

@@ -71,13 +71,11 @@ class Accepted(msgspec.Struct):
     status: Literal["processing"] = "processing"
 
 
-class Processing(msgspec.Struct):
+class Processing(msgspec.Struct, tag_field="status", tag="processing"):
     """The task waits or runs."""
 
-    status: Literal["processing"] = "processing"
 
-
-class Completed(msgspec.Struct):
+class Completed(msgspec.Struct, tag_field="status", tag="completed"):
     """The task is done.
 
     Attributes:
@@ -86,10 +84,9 @@ class Completed(msgspec.Struct):
     """
 
     result: Any
-    status: Literal["completed"] = "completed"
 
 
-class Failed(msgspec.Struct):
+class Failed(msgspec.Struct, tag_field="status", tag="failed"):
     """The task failed.
 
     Attributes:
@@ -97,13 +94,10 @@ class Failed(msgspec.Struct):
     """
 
     error: str
-    status: Literal["failed"] = "failed"
 
 
-class NotFound(msgspec.Struct):
+class NotFound(msgspec.Struct, tag_field="status", tag="not_found"):
     """There is no such task, or its result has expired."""
-
-    status: Literal["not_found"] = "not_found"
 
 
 _decode = msgspec.json.Decoder(SeedRequest).decode
