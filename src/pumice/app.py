@@ -91,6 +91,8 @@ class Server:
         tasks = self._tasks(inference)
         http = _http_server(settings, inference, tasks)
         async with _serving(http, settings) as port, contextlib.AsyncExitStack() as stack:
+            # a task may be accepted while the models load
+            stack.push_async_callback(tasks.stop)
             ready = asyncio.gather(*(served.until_ready() for served in self.versions))
             stopping = asyncio.create_task(stop.wait())
             await asyncio.wait({ready, stopping}, return_when=asyncio.FIRST_COMPLETED)
@@ -104,7 +106,6 @@ class Server:
             if grpc is not None:
                 stack.push_async_callback(grpc.stop, settings.drain_timeout)
             await tasks.start()
-            stack.push_async_callback(tasks.stop)
             if announce is not None:
                 _announce(announce, settings.host, port, grpc.port if grpc else None)
             # what is there now stays: the collector need not look at it again and again
@@ -128,7 +129,9 @@ class Server:
         from pumice.service.tasks import TaskOptions, Tasks
 
         settings = self._settings
-        options = TaskOptions(concurrency=settings.task_concurrency, result_ttl=settings.result_ttl)
+        options = TaskOptions(
+            concurrency=settings.task_concurrency, result_ttl=settings.result_ttl, max_tasks=settings.max_tasks
+        )
         return Tasks(inference, settings.home_path, options)
 
     def _serve(self, model: ModelSettings) -> ServedVersion:

@@ -65,6 +65,9 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     max_body_bytes: Annotated[int, Meta(description="Largest request body (bytes).", ge=1)] = 64 * 1024 * 1024
     result_ttl: Annotated[float, Meta(description="How long results of tasks are kept (s).", gt=0)] = 86_400.0
     task_concurrency: Annotated[int, Meta(description="Asynchronous tasks that run at once.", ge=1)] = 64
+    max_tasks: Annotated[int, Meta(description="Most unfinished asynchronous tasks; more are refused.", ge=1)] = (
+        1_000_000
+    )
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], Meta(description="Least level that is logged.")
     ] = "info"
