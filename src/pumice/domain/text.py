@@ -27,7 +27,8 @@ _INVISIBLE = (
     "\x80-\x9f\xad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
     "\U0001d173-\U0001d17a\U000e0001\U000e0020-\U000e007f"
 )
-_PICTURES = "\u2190-\u21ff\u2300-\u23ff\u2600-\u27bf\u2b00-\u2bff\U0001f000-\U0001faff"
+# emoji that are joined to others; none that NFKC changes
+_PICTURES = "\u2190-\u21ff\u2300-\u2328\u232b-\u23ff\u2600-\u27bf\u2b00-\u2bff\U0001f300-\U0001faff"
 _JOINING_SCRIPTS = "\u0600-\u0fff\u1000-\u109f\u1780-\u18af\ua840-\ua8ff\ua980-\ua9df"
 
 _ASCII_UNCLEAN = re.compile(f"[{_CONTROLS}]".encode())
