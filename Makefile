@@ -41,7 +41,7 @@ types: $(STAMPS)/dev ## gate: types, in source and tests
 	@$(BIN)/mypy
 
 layers: $(STAMPS)/dev ## gate: who may import whom
-	@$(BIN)/lint-imports --no-logo
+	@$(BIN)/lint-imports --no-logo --no-cache
 
 house: $(STAMPS)/dev ## gate: the house's own rules
 	@$(BIN)/python -m pytest tests/house
@@ -61,7 +61,7 @@ reference: $(STAMPS)/dev ## write docs/reference from the code
 	@$(BIN)/python -m scripts.generate_reference
 
 clean: ## remove everything that was built, the environment too
-	@rm -rf $(VENV) build dist site .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@rm -rf $(VENV) build dist site .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	@find src tests benchmarks training scripts -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(STAMPS)/venv:

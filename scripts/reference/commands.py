@@ -74,7 +74,9 @@ def parameters(function: Callable[..., object]) -> Iterator[Parameter]:
         kind, info = _declared(hints[name])
         is_option = isinstance(info, OptionInfo)
         flag = f"--{name.replace('_', '-')}"
-        given = [part for declared in info.param_decls or () for part in declared.split("/")]
+        # inside Annotated, typer counts what stands first as a name too
+        written = [word for word in (info.default, *(info.param_decls or ())) if isinstance(word, str)]
+        given = [part for word in written for part in word.split("/")]
         default = parameter.default
         yield Parameter(
             names=(given or [flag]) if is_option else [info.metavar or name.upper()],

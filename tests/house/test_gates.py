@@ -14,7 +14,7 @@ from tests.house.source import ROOT, pyproject
 GATES = {
     "ruff": ("check", ["ruff format --check --quiet .", "ruff check --quiet ."]),
     "mypy": ("check", ["mypy"]),
-    "importlinter": ("check", ["lint-imports --no-logo"]),
+    "importlinter": ("check", ["lint-imports --no-logo --no-cache"]),
     "pytest": ("test", ["pytest -n logical --dist worksteal"]),
 }
 BUILD_TOOLS = {"hatch"}
