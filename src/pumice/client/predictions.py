@@ -63,6 +63,43 @@ class Predictor:
             raise
 
 
+def only_input(known: ModelMetadata) -> Tensor:
+    """Return the input that items are for.
+
+    Raises:
+        SignatureMismatch: The model needs several inputs.
+    """
+    required = [tensor for tensor in known.inputs if not tensor.optional]
+    if len(required) != 1:
+        names = ", ".join(tensor.name for tensor in known.inputs)
+        raise SignatureMismatch(
+            known.name, "the items of predict()", "one sequence", f"the inputs {names}; give them by name to infer()"
+        )
+    return required[0]
+
+
+def joined(model: str, tensor: Tensor, items: Sequence[Item]) -> np.ndarray:
+    """Make one array of items, whose first axis counts them.
+
+    Args:
+        model: Name of the model, for the error.
+        tensor: The input that they are for; its first axis is free.
+        items: At least one.
+
+    Raises:
+        SignatureMismatch: The items are not of the input's type, or of different shapes.
+    """
+    if tensor.datatype == BYTES and len(tensor.shape) == 1:
+        array = np.empty(len(items), dtype=object)
+        array[:] = items
+        return array
+    rows = [typed(model, tensor, item) for item in items]
+    if len({row.shape for row in rows}) > 1:
+        shapes = " and ".join(sorted({str(list(row.shape)) for row in rows})[:2])
+        raise SignatureMismatch(model, f"input '{tensor.name}'", f"items of shapes {shapes}", "items of one shape")
+    return np.stack(rows)
+
+
 def typed(model: str, tensor: Tensor, item: Item) -> np.ndarray:
     """Make an array of an item; Python's own numbers take the model's type, arrays keep theirs.
 
@@ -83,37 +120,15 @@ def typed(model: str, tensor: Tensor, item: Item) -> np.ndarray:
 
 
 def _predict(link: Link, known: ModelMetadata, items: list[Item], options: Options) -> Flow[list[Any]]:
-    tensor = _only_input(known)
+    tensor = only_input(known)
     if tensor.shape[:1] == [-1]:
-        answer = yield from infer(link, known.name, {tensor.name: _joined(known.name, tensor, items)}, options)
+        answer = yield from infer(link, known.name, {tensor.name: joined(known.name, tensor, items)}, options)
         return _by_item(known, answer.outputs, len(items))
     results = []  # without a free first axis, an item is a whole request
     for item in items:
         answer = yield from infer(link, known.name, {tensor.name: typed(known.name, tensor, item)}, options)
         results.append(_unwrapped(answer.outputs))
     return results
-
-
-def _only_input(known: ModelMetadata) -> Tensor:
-    required = [tensor for tensor in known.inputs if not tensor.optional]
-    if len(required) != 1:
-        names = ", ".join(tensor.name for tensor in known.inputs)
-        raise SignatureMismatch(
-            known.name, "the items of predict()", "one sequence", f"the inputs {names}; give them by name to infer()"
-        )
-    return required[0]
-
-
-def _joined(model: str, tensor: Tensor, items: Sequence[Item]) -> np.ndarray:
-    if tensor.datatype == BYTES and len(tensor.shape) == 1:
-        array = np.empty(len(items), dtype=object)
-        array[:] = items
-        return array
-    rows = [typed(model, tensor, item) for item in items]
-    if len({row.shape for row in rows}) > 1:
-        shapes = " and ".join(sorted({str(list(row.shape)) for row in rows})[:2])
-        raise SignatureMismatch(model, f"input '{tensor.name}'", f"items of shapes {shapes}", "items of one shape")
-    return np.stack(rows)
 
 
 def _by_item(known: ModelMetadata, outputs: Outputs, rows: int) -> list[Any]:

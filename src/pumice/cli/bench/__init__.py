@@ -1,0 +1,1 @@
+"""``pumice bench``: how fast a model is served, measured from outside."""

@@ -1,0 +1,1 @@
+"""``pumice doctor``: what this machine offers, what is missing, and how to get it."""
