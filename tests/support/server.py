@@ -11,6 +11,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 
 START_LIMIT = 60.0
 
@@ -45,7 +46,7 @@ class RunningServer:
         self.process: subprocess.Popen[bytes]
         self.addresses: Addresses
 
-    def __enter__(self) -> RunningServer:
+    def __enter__(self) -> Self:
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [
@@ -57,7 +58,11 @@ class RunningServer:
                 cwd=self._cwd,
                 env=os.environ | {"PUMICE_HOME": str(self.home)},
             )
-        self._wait_until_announced()
+        try:
+            self._wait_until_announced()
+        except BaseException:
+            self._folder.cleanup()
+            raise
         return self
 
     def __exit__(

@@ -15,7 +15,9 @@ def quality_table(quality: Quality) -> Table:
     """Both versions side by side."""
     comparison = quality.comparison
     table = Table(
-        title=f"Sentiment model on {comparison.examples} held-out texts (95 % intervals)", title_justify="left"
+        caption="times: both in turn, INT8 / FP32 pair by pair",
+        title=f"Sentiment model on {comparison.examples} held-out texts, one thread [95 %]",
+        title_justify="left",
     )
     for heading in ("", "FP32", "INT8"):
         table.add_column(heading, justify="left" if not heading else "right")
@@ -24,9 +26,9 @@ def quality_table(quality: Quality) -> Table:
     table.add_row("same answer as FP32", "", percent(comparison.agreement))
     table.add_row("file", megabytes(comparison.base_bytes), megabytes(comparison.candidate_bytes))
     for latency in comparison.latency:
-        name = f"latency, {latency.rows} text{'s' if latency.rows > 1 else ''}, 1 thread"
+        name = f"latency of {latency.rows} text{'s' if latency.rows > 1 else ''}"
         table.add_row(name, f"{latency.base_ms:.2f} ms", f"{latency.candidate_ms:.2f} ms")
-        table.add_row("  INT8 / FP32, pair by pair", "", ratio(latency.ratio))
+        table.add_row("  INT8 / FP32", "", ratio(latency.ratio))
     return table
 
 
@@ -49,18 +51,22 @@ def verdict(quality: Quality) -> str:
 
 def traffic_table(phases: Sequence[Phase], served: str) -> Table:
     """What every protocol did."""
-    table = Table(title=f"Served: {served}, two replicas of one thread, 32 callers at once", title_justify="left")
+    table = Table(
+        title=f"{served} served by two replicas of one thread to 32 callers",
+        title_justify="left",
+        caption="CPU: all processes of the server, a request",
+    )
     table.add_column("protocol")
-    for heading in ("requests", "per second", "p50", "p99", "CPU a request", "mean batch", "failed"):
+    for heading in ("requests", "a second", "p50 ms", "p99 ms", "CPU ms", "rows a batch", "failed"):
         table.add_column(heading, justify="right")
     for phase in phases:
         table.add_row(
             phase.name,
             f"{phase.requests}",
             f"{phase.per_second:.0f}",
-            f"{phase.p50_ms:.1f} ms",
-            f"{phase.p99_ms:.1f} ms",
-            f"{phase.cpu_ms:.2f} ms",
+            f"{phase.p50_ms:.1f}",
+            f"{phase.p99_ms:.1f}",
+            f"{phase.cpu_ms:.2f}",
             f"{phase.batch:.1f}",
             f"{phase.failed}",
         )

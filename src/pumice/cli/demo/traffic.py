@@ -75,7 +75,7 @@ def rest_json(server: OwnServer, texts: Texts) -> Phase:
 
     timer = threading.Timer(_KILL_AFTER, kill)
     timer.start()
-    phase = _rest(server, "REST, JSON", bodies, {"content-type": "application/json"}, "json_label")
+    phase = _rest(server, "REST JSON", bodies, {"content-type": "application/json"}, "json_label")
     timer.join()
     return Phase(**{**vars(phase), "killed": killed[0] if killed else 0})
 
@@ -84,7 +84,7 @@ def rest_binary(server: OwnServer, texts: Texts) -> Phase:
     """Binary tensors over HTTP."""
     bodies, length = _binary_bodies(texts)
     headers = {"content-type": "application/octet-stream", "inference-header-content-length": str(length)}
-    return _rest(server, "REST, binary tensors", bodies, headers, "binary_label")
+    return _rest(server, "REST binary", bodies, headers, "binary_label")
 
 
 def grpc(server: OwnServer, texts: Texts) -> Phase:
@@ -158,7 +158,7 @@ async def _tasks(server: OwnServer, texts: Texts) -> Phase:
             answer = await client.wait(task, timeout=30)
             return bool(answer["label"] == label)
 
-        return await _measured(server, "Asynchronous tasks", _TASKS, one, (PumiceError,))
+        return await _measured(server, "async tasks", _TASKS, one, (PumiceError,))
 
 
 async def _measured(

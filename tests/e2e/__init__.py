@@ -1,0 +1,1 @@
+"""A real server, real models, real sockets."""
