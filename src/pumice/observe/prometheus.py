@@ -100,6 +100,6 @@ class Exposition:
 
         try:
             write, content_type = choose_encoder(accept)
-        except ValueError:  # a version that is no version
+        except (ValueError, TypeError):  # a version in the header that is no version
             write, content_type = choose_encoder("")
         return write(self._registry), content_type
