@@ -1,0 +1,1 @@
+"""Durable tasks, on real databases and with real processes that are killed."""
