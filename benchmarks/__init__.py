@@ -1,0 +1,1 @@
+"""Pumice beside its peers: the same models, the same load, one run."""
