@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import types
 import typing
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -84,13 +85,16 @@ def _documented(struct: type[msgspec.Struct]) -> str:
 
 
 def _values(hint: Any, metas: list[msgspec.Meta]) -> str:
-    bounds = [
-        f"{sign} {limit:,}" if isinstance(limit, int) else f"{sign} {limit:g}"
-        for meta in metas
-        for sign, limit in ((">=", meta.ge), (">", meta.gt), ("<=", meta.le), ("<", meta.lt))
-        if limit is not None
-    ]
-    return " ".join([_type(hint), ", ".join(bounds)]).strip()
+    return ", ".join([_type(hint), *(bound for meta in metas for bound in _bounds(meta))])
+
+
+def _bounds(meta: msgspec.Meta) -> Iterator[str]:
+    if meta.ge is not None and meta.le is not None:
+        yield f"{meta.ge:,} to {meta.le:,}"
+    elif meta.ge is not None:
+        yield f"at least {meta.ge:,}"
+    elif meta.gt is not None:
+        yield f"more than {meta.gt:,}"
 
 
 def _type(hint: Any) -> str:

@@ -13,7 +13,7 @@ from pumice.observe.catalogue import METRICS
 from scripts.generate_reference import FOLDER, PAGES, text_of
 from scripts.reference.commands import commands, parameters
 from scripts.reference.errors import classes
-from scripts.reference.markdown import attributes
+from scripts.reference.markdown import attributes, code
 from tests.house.pages import blocks, pages
 from tests.house.source import name_of
 
@@ -65,7 +65,7 @@ def test_every_command_and_option_is_told() -> None:
         assert function.__doc__, f"{name} has no help"
         for parameter in parameters(function):
             assert parameter.text, f"{name}: {parameter.names} has no help"
-            assert all(f"`{word}`" in page for word in parameter.names), f"{name}: {parameter.names}"
+            assert all(code(word) in page.replace("\\|", "|") for word in parameter.names), f"{name}: {parameter.names}"
 
 
 def command_lines() -> Iterator[tuple[str, list[str]]]:
