@@ -14,7 +14,7 @@ from prometheus_client.utils import floatToGoString
 
 from pumice.observe import catalogue
 from pumice.observe.catalogue import Metric
-from pumice.observe.prometheus import Observed
+from pumice.observe.observed import Observed
 from pumice.observe.stats import Histogram
 
 _TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")

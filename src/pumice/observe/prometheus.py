@@ -5,57 +5,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
 
-from pumice.observe.stats import VersionStats
+from pumice.observe.observed import Observed
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
-
-
-class ObservedReplica(Protocol):
-    """What is seen of a replica."""
-
-    @property
-    def name(self) -> str:
-        """Its name; the part behind ``#`` is its number."""
-
-    @property
-    def state(self) -> str:
-        """One of `pumice.observe.catalogue.REPLICA_STATES`."""
-
-    @property
-    def pid(self) -> int:
-        """Process id, or 0."""
-
-
-class Observed(Protocol):
-    """What is seen of a served version."""
-
-    @property
-    def name(self) -> str:
-        """Name of the model."""
-
-    @property
-    def version(self) -> str:
-        """Its version."""
-
-    @property
-    def stats(self) -> VersionStats:
-        """Its counters."""
-
-    @property
-    def depth(self) -> int:
-        """Requests that wait."""
-
-    @property
-    def inflight(self) -> int:
-        """Requests that wait or run."""
-
-    @property
-    def replicas(self) -> Sequence[ObservedReplica]:
-        """Its replicas."""
 
 
 class Exposition:

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from pumice.__about__ import __version__
 from pumice.domain.model import Profile
-from pumice.observe.prometheus import Observed
+from pumice.observe.observed import Observed
 from pumice.service.inference import Inference
 from pumice.service.tasks import Tasks
 

@@ -1,6 +1,8 @@
 // Requests to try, made from the signature of a model.
 
 const TEXTS = ["这家店很好，下次还来", "It broke on the second day."];
+// one red pixel as PNG
+const PICTURE = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGP4z8AAAAMBAQDJ/pLvAAAAAElFTkSuQmCC";
 const LARGEST = 512; // elements of an input that are still worth showing
 
 const NUMPY = {
@@ -10,6 +12,10 @@ const NUMPY = {
 
 function isText(model) {
   return model.task.startsWith("text-");
+}
+
+function isImage(model) {
+  return model.task === "image-classification";
 }
 
 function shapeOf(model, tensor) {
@@ -56,20 +62,22 @@ function instances(model) {
   return columns[0].map((_, row) => Object.fromEntries(model.inputs.map((tensor, at) => [tensor.name, columns[at][row]])));
 }
 
-function python(model) {
-  const lines = ["from pumice import Client", "", `client = Client(${JSON.stringify(new URL("./", location.href).origin)})`];
+function python(model, isOnly) {
+  const name = JSON.stringify(model.name);
+  const version = isOnly ? "" : `, version=${JSON.stringify(model.version)}`;
+  const head = ["from pumice import Client", "", `client = Client(${JSON.stringify(location.origin)})`];
   if (isText(model)) {
-    lines.push(`print(client.predict(${JSON.stringify(model.name)}, [`, ...TEXTS.map((one) => `    ${JSON.stringify(one)},`), "]))");
-    return lines.join("\n");
+    const texts = TEXTS.map((one) => `    ${JSON.stringify(one)},`);
+    return [...head, `print(client.predict(${name}, [`, ...texts, `]${version}))`].join("\n");
   }
+  if (isImage(model)) return [...head, `print(client.predict(${name}, open("picture.jpg", "rb").read()${version}))`].join("\n");
   const arrays = model.inputs.map((tensor) => {
-    const shape = shapeOf(model, tensor).join(", ");
-    const made = tensor.datatype === "BYTES" ? `np.full((${shape},), b"text", object)` : `np.ones((${shape},), np.${NUMPY[tensor.datatype]})`;
-    return `    ${JSON.stringify(tensor.name)}: ${made.replace("(,)", "()")},`;
+    const sizes = shapeOf(model, tensor);
+    const shape = sizes.length === 1 ? `(${sizes[0]},)` : `(${sizes.join(", ")})`;
+    const made = tensor.datatype === "BYTES" ? `np.full(${shape}, b"text", object)` : `np.ones(${shape}, np.${NUMPY[tensor.datatype]})`;
+    return `    ${JSON.stringify(tensor.name)}: ${made},`;
   });
-  lines.unshift("import numpy as np");
-  lines.push(`print(client.infer(${JSON.stringify(model.name)}, {`, ...arrays, "}))");
-  return lines.join("\n");
+  return ["import numpy as np", ...head, `print(client.infer(${name}, {`, ...arrays, `}${version}))`].join("\n");
 }
 
 function post(path, body, headers = {}) {
@@ -78,12 +86,14 @@ function post(path, body, headers = {}) {
 
 /** The bodies that fit a model, by the kind of route that takes them; empty where they would be too large. */
 export function bodies(model) {
+  // JSON of the Open Inference Protocol has no way to write bytes that are no text
+  if (isImage(model)) return { kserve: { instances: [{ b64: PICTURE }] } };
   if (model.inputs.length === 0 || model.inputs.some((tensor) => size(shapeOf(model, tensor)) > LARGEST)) return {};
   const work = isText(model) ? { text: TEXTS } : { inputs: oipInputs(model) };
   return {
     oip: { inputs: oipInputs(model) },
     kserve: { instances: instances(model) },
-    task: { model: model.name, ...work },
+    task: { ...work, model: model.name },
   };
 }
 
@@ -93,11 +103,12 @@ export function examples(model, isOnly) {
   const version = isOnly ? "" : `/versions/${encodeURIComponent(model.version)}`;
   const found = bodies(model);
   const tried = {};
-  if (found.oip) {
-    tried.oip = { request: post(`/v2/models/${name}${version}/infer`, found.oip) };
-    tried.kserve = { request: post(`/v1/models/${name}${version}:predict`, found.kserve) };
-    tried.task = { request: post("/predict", found.task, { prefer: "wait=5" }) };
+  if (found.oip) tried.oip = { request: post(`/v2/models/${name}${version}/infer`, found.oip) };
+  if (found.kserve) tried.kserve = { request: post(`/v1/models/${name}${version}:predict`, found.kserve) };
+  if (found.task) {
+    const named = isOnly ? found.task : { ...found.task, version: model.version };
+    tried.task = { request: post("/predict", named, { prefer: "wait=5" }) };
   }
-  if (model.inputs.length > 0) tried.python = { program: python(model) };
+  if (model.inputs.length > 0) tried.python = { program: python(model, isOnly) };
   return tried;
 }
