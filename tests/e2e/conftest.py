@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.support.server import RunningServer
 
@@ -14,16 +15,20 @@ MODELS = "tests.support.models"
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[RunningServer]:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     names = {
         "double": "Doubler",
-        "slow": "Slow",
+        "gated": "Gated",
         "size": "BatchSize",
         "picky": "Picky",
         "shout": "Shout",
         "mixed": "Mixed",
         "big": "Big",
     }
-    sources = [f"{name}={MODELS}:{kind}" for name, kind in names.items()]
-    with RunningServer(*sources, "--timeout", "2", cwd=ROOT) as running:
+    models = [{"name": name, "source": f"{MODELS}:{kind}"} for name, kind in names.items()]
+    hanging = next(model for model in models if model["name"] == "picky")
+    hanging |= {"timeout": "2"}
+    file = tmp_path_factory.mktemp("server") / "pumice.yaml"
+    file.write_text(yaml.safe_dump({"models": models}), encoding="utf-8")
+    with RunningServer("-f", str(file), cwd=ROOT) as running:
         yield running

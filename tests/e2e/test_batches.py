@@ -2,32 +2,23 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from pathlib import Path
 
 import httpx
 import numpy as np
+import pytest
 
 from tests.support.server import RunningServer
-from tests.support.wire import at_once, infer, metric, output
+from tests.support.wire import at_once, behind, body, busy, infer, metric, output
 
 
-def _behind_a_busy_replica(url: str, calls: list[partial[httpx.Response]]) -> list[httpx.Response]:
-    """Make the calls while the model's only replica is busy with one that takes 400 ms."""
-    with ThreadPoolExecutor(1) as pool:
-        busy = pool.submit(infer, url, "slow", [400, 0, 0, 0])
-        while not metric(url, "pumice_inflight_requests", model="slow"):
-            assert not busy.done()
-        answers = at_once(list(calls))
-        assert busy.result().status_code == 200
-    return answers
-
-
-def test_requests_that_wait_go_together(server: RunningServer) -> None:
-    before = metric(server.url, "pumice_batch_size_count", model="slow")
-    answers = _behind_a_busy_replica(server.url, [partial(infer, server.url, "slow", [i, 0, 0, 0]) for i in range(20)])
+def test_requests_that_wait_go_together(server: RunningServer, tmp_path: Path) -> None:
+    before = metric(server.url, "pumice_batch_size_count", model="gated")
+    calls = [partial(infer, server.url, "gated", [i, 0, 0, 0]) for i in range(20)]
+    answers = behind(server.url, "gated", tmp_path / "gate", list(calls))
     assert [output(answer)[0] for answer in answers] == [2.0 * i for i in range(20)]
-    assert metric(server.url, "pumice_batch_size_count", model="slow") - before < 21
+    assert metric(server.url, "pumice_batch_size_count", model="gated") == before + 2
 
 
 def test_requests_of_any_size_are_cut_and_joined(server: RunningServer) -> None:
@@ -46,11 +37,34 @@ def test_one_and_true_are_different_parameters(server: RunningServer) -> None:
     assert [output(answer)[1] for answer in at_once(list(calls))] == [1.0, 0.0]
 
 
-def test_a_late_request_is_dropped_and_told(server: RunningServer) -> None:
-    late = partial(infer, server.url, "slow", [1, 0, 0, 0], headers={"x-timeout-ms": "50"})
-    answer = _behind_a_busy_replica(server.url, [late])[0]
-    assert answer.status_code == 504
-    assert "deadline" in answer.json()["error"]
+def test_a_late_request_is_told_while_it_waits(server: RunningServer, tmp_path: Path) -> None:
+    before = metric(server.url, "pumice_batch_size_count", model="gated")
+    with busy(server.url, "gated", tmp_path / "gate"):
+        answer = infer(server.url, "gated", headers={"x-timeout-ms": "50"})
+        assert answer.status_code == 504
+        assert "deadline" in answer.json()["error"]
+    assert metric(server.url, "pumice_batch_size_count", model="gated") == before + 1
+
+
+def test_a_caller_that_goes_away_takes_its_request_along(server: RunningServer, tmp_path: Path) -> None:
+    before = metric(server.url, "pumice_batch_size_count", model="gated")
+    with busy(server.url, "gated", tmp_path / "gate"), pytest.raises(httpx.ReadTimeout):
+        httpx.post(f"{server.url}/v2/models/gated/infer", json=body(), timeout=httpx.Timeout(30, read=0.2))
+    assert output(infer(server.url, "gated")) == [2, 4, 6, 8]
+    assert metric(server.url, "pumice_batch_size_count", model="gated") == before + 2
+
+
+def test_urgent_requests_overtake(server: RunningServer, tmp_path: Path) -> None:
+    order: list[str] = []
+
+    def call(name: str, priority: int) -> httpx.Response:
+        # parameters of their own keep the two from sharing a batch
+        answer = infer(server.url, "gated", parameters={"priority": priority, "mark": name})
+        order.append(name)
+        return answer
+
+    behind(server.url, "gated", tmp_path / "gate", [partial(call, "usual", 9), partial(call, "urgent", 1)])
+    assert order == ["urgent", "usual"]
 
 
 def test_large_tensors_cross_in_shared_memory(server: RunningServer) -> None:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
-import httpx
 import pytest
 
 from tests.support.server import RunningServer
-from tests.support.wire import at_once, infer, metric, output
+from tests.support.wire import at_once, infer, metric, output, until
 
 ROOT = Path(__file__).parents[2]
 
@@ -38,31 +38,36 @@ def test_a_hanging_model_is_killed_and_replaced(server: RunningServer) -> None:
     assert output(infer(server.url, "picky")) == [2, 4, 6, 8]
 
 
-def test_a_killed_replica_takes_no_request_with_it() -> None:
-    with RunningServer("slow=tests.support.models:Slow", "--replicas", "2", cwd=ROOT) as running:
+def test_killed_replicas_take_no_request_with_them(tmp_path: Path) -> None:
+    with (
+        RunningServer("gated=tests.support.models:Gated", "--replicas", "2", cwd=ROOT) as running,
+        ThreadPoolExecutor(30) as pool,
+    ):
+        gate = tmp_path / "gate"
+        held = [
+            pool.submit(infer, running.url, "gated", [i, 0, 0, 0], parameters={"gate": str(gate)}) for i in range(30)
+        ]
+        until(lambda: metric(running.url, "pumice_inflight_requests") == 30)
+        for pid in running.replicas():
+            os.kill(pid, signal.SIGKILL)
+        until(lambda: metric(running.url, "pumice_replica_restarts_total") == 2)
+        gate.touch()
+        assert [output(future.result())[0] for future in held] == [2.0 * i for i in range(30)]
+        assert not any(future.result().headers.get("retry-after") for future in held)
 
-        def strike() -> httpx.Response:
-            for pid in running.replicas():
-                os.kill(pid, signal.SIGKILL)
-            return httpx.get(f"{running.url}/v2/health/live")
 
-        calls = [partial(infer, running.url, "slow", [100 + i, 0, 0, 0]) for i in range(30)]
-        answers = at_once([*calls, strike])
-        assert [output(answer)[0] for answer in answers[:-1]] == [2.0 * (100 + i) for i in range(30)]
-        assert metric(running.url, "pumice_replica_restarts_total") == 2
-
-
-def test_stopping_loses_nothing() -> None:
-    with RunningServer("slow=tests.support.models:Slow", cwd=ROOT) as running:
-
-        def stop() -> httpx.Response:
-            answer = httpx.get(f"{running.url}/v2/health/live")
-            running.process.send_signal(signal.SIGTERM)
-            return answer
-
-        answers = at_once([*(partial(infer, running.url, "slow", [300 + i, 0, 0, 0]) for i in range(10)), stop])
-        assert [output(answer)[0] for answer in answers[:-1]] == [2.0 * (300 + i) for i in range(10)]
+def test_stopping_loses_nothing(tmp_path: Path) -> None:
+    with RunningServer("gated=tests.support.models:Gated", cwd=ROOT) as running, ThreadPoolExecutor(10) as pool:
+        gate = tmp_path / "gate"
+        held = [
+            pool.submit(infer, running.url, "gated", [i, 0, 0, 0], parameters={"gate": str(gate)}) for i in range(10)
+        ]
+        until(lambda: metric(running.url, "pumice_inflight_requests") == 10)
         pids = running.replicas()
+        running.process.send_signal(signal.SIGTERM)
+        until(lambda: "stopping" in running.logged())
+        gate.touch()
+        assert [output(future.result())[0] for future in held] == [2.0 * i for i in range(10)]
         assert running.stop() == 0
         assert not any(Path(f"/proc/{pid}").exists() for pid in pids)
 

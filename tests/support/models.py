@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 
@@ -25,13 +26,15 @@ class Doubler(Model):
         return {"y": inputs["x"] * 2}
 
 
-class Slow(Model):
-    """Doubles, and takes as many milliseconds as the first number says."""
+class Gated(Model):
+    """Doubles; a request that names a file in its parameter ``gate`` is held until the file is there."""
 
     signature = ROW
 
-    def predict(self, inputs: Arrays) -> dict[str, np.ndarray]:
-        threading.Event().wait(float(inputs["x"].max()) / 1000)
+    def predict(self, inputs: Arrays, parameters: Mapping[str, object]) -> dict[str, np.ndarray]:
+        gate = parameters.get("gate")
+        while gate is not None and not Path(str(gate)).exists():
+            threading.Event().wait(0.005)
         return {"y": inputs["x"] * 2}
 
 
@@ -121,7 +124,7 @@ class Broken(Model):
 
     signature = ROW
 
-    def load(self, path: str | None) -> None:
+    def load(self, path: Path | None) -> None:
         raise RuntimeError("the weights are gone")
 
     def predict(self, inputs: Arrays) -> dict[str, np.ndarray]:

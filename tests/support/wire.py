@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
 
 import httpx
 import numpy as np
@@ -40,6 +42,34 @@ def metric(url: str, name: str, **labels: str) -> float:
         if line.partition("{")[0].partition(" ")[0] == name and all(f'{k}="{v}"' in line for k, v in labels.items()):
             total += float(line.rpartition(" ")[2])
     return total
+
+
+@contextmanager
+def busy(url: str, model: str, gate: Path) -> Iterator[Future[httpx.Response]]:
+    """Keep the only replica of a `tests.support.models.Gated` busy until ``gate`` is made."""
+    with ThreadPoolExecutor(1) as pool:
+        held = pool.submit(infer, url, model, parameters={"gate": str(gate)})
+        try:
+            until(lambda: metric(url, "pumice_inflight_requests", model=model) == 1)
+            yield held
+        finally:
+            gate.touch()
+        assert held.result().status_code == 200
+
+
+def behind(url: str, model: str, gate: Path, calls: list[Callable[[], httpx.Response]]) -> list[httpx.Response]:
+    """Let all these calls wait behind a busy replica, then let it go on."""
+    with busy(url, model, gate), ThreadPoolExecutor(len(calls)) as pool:
+        futures = [pool.submit(call) for call in calls]
+        until(lambda: metric(url, "pumice_queue_depth", model=model) == len(calls))
+        gate.touch()
+        return [future.result() for future in futures]
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """Ask again and again; the test's own time limit ends it."""
+    while not condition():
+        pass
 
 
 def at_once(calls: list[Callable[[], httpx.Response]]) -> list[httpx.Response]:
