@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 
 import msgspec
@@ -20,6 +21,7 @@ OIP_SHAPED = ("/v2", "/v1/models")
 """Beginnings of the paths whose protocols have ``{"error": …}``; everywhere else a problem document is sent."""
 
 _LINGER_S = 1.0
+_log = logging.getLogger("pumice.gateway.http")
 _encode = msgspec.json.Encoder().encode
 
 
@@ -38,6 +40,9 @@ def error_reply(request: Request, error: PumiceError) -> Response:
     """Answer with an error."""
     status = errors.status_of(error)
     headers: dict[str, str] = {}
+    if status >= 500 and type(error) is not PumiceError:  # the root stands for the unforeseen, which is logged already
+        told = {"request_id": request.state.request_id, "status": status, "problem": error.message}
+        _log.warning("request failed", extra=told)
     wait = errors.retry_after(error)
     if wait is not None:
         headers["retry-after"] = wait
