@@ -38,6 +38,11 @@ def oip(index: int, answer: bytes) -> bool:
     return right(index, _oip.decode(answer).outputs[0].data)
 
 
+def labelled(index: int, answer: bytes) -> bool:  # noqa: ARG001
+    """Checks that an answer is that of a text classifier."""
+    return b'"label"' in answer and b'"score"' in answer
+
+
 def right(index: int, output: list[float]) -> bool:
     """Holds an output against the expected row of the workload that has outputs of this length."""
     row = expected_rows("A" if len(output) == 4 else "B")[index]

@@ -81,7 +81,7 @@ def running(server: Server, workload: Workload) -> Iterator[Running]:
             if process.poll() is not None or time.perf_counter() - began > START_LIMIT:
                 end = log.read_text(errors="replace")[-1500:]
                 raise NotReady(f"{server.name} gave no right answer for workload {workload.key}; its log ends:\n{end}")
-            time.sleep(0.005)
+            time.sleep(0.01)
         yield Running(server, workload, process.pid, port, time.perf_counter() - began)
     finally:
         stop(process)

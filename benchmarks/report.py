@@ -4,7 +4,7 @@ from statistics import median
 
 from benchmarks.bounds import Bound, all_bounds
 from benchmarks.samples import Results
-from benchmarks.servers import SERVERS
+from benchmarks.servers import SERVERS, demo_server
 from benchmarks.workloads import WORKLOADS
 
 TRITON_NOTE = (
@@ -49,7 +49,8 @@ def start_table(results: Results) -> Table:
     """Returns the cold starts."""
     rows = [["server", "spawn to first right answer, s", "starts"]]
     for name, taken in sorted(results.starts.items(), key=lambda item: median(item[1])):
-        rows.append([SERVERS[name].title, f"{median(taken):.3f}", str(len(taken))])
+        title = SERVERS[name].title if name in SERVERS else demo_server().title
+        rows.append([title, f"{median(taken):.3f}", str(len(taken))])
     return rows
 
 
@@ -75,8 +76,11 @@ def sections(results: Results) -> list[tuple[str, Table]]:
             (f"ONNX Runtime without a server (one session.run at batch 1: {alone:.2f} ms)", bare_table(results))
         )
     if results.starts:
-        found.append(("Cold start, tiny model", start_table(results)))
+        found.append(("Cold start (tiny model where nothing else is said)", start_table(results)))
     bounds = all_bounds(results)
+    if results.extras:
+        rows = [["Pumice's own", "value"], *([name, f"{value:.3f}"] for name, value in results.extras.items())]
+        found.append(("Size and commands", rows))
     if bounds:
         found.append(("Bounds", bound_table(bounds)))
     return found
@@ -90,7 +94,16 @@ def as_text(results: Results) -> str:
         lines = ["  ".join(_pad(cell, widths[at], at) for at, cell in enumerate(row)) for row in rows]
         parts.append("\n".join(["", title, "-" * len(lines[0]), lines[0], *lines[1:]]))
     parts += [f"\nproblem: {problem}" for problem in results.problems]
+    parts.append("\n" + noise_note(results))
     return "\n".join(parts)
+
+
+def noise_note(results: Results) -> str:
+    """Returns a warning if the machine was busy before the run began, else an empty string."""
+    before = float(results.machine.get("load_before", 0.0))
+    if before < 0.5:
+        return ""
+    return f"The machine was not quiet (load average {before:g} before the run): ratios count, absolute figures do not."
 
 
 def _pad(cell: str, width: int, at: int) -> str:
@@ -102,6 +115,9 @@ def as_markdown(results: Results, chart: str | None) -> str:
     machine = results.machine
     parts = ["# Benchmarks", METHOD.format(**machine), TRITON_NOTE]
     parts.append(f"Machine: {machine['cpu']}, {machine['cores']} cores, {machine['system']}, {machine['date']}.")
+    noise = noise_note(results)
+    if noise:
+        parts.append(f"**{noise}**")
     if chart:
         parts.append(f"![Pumice beside its peers]({chart})")
     for title, rows in sections(results):

@@ -4,7 +4,7 @@
     python -m benchmarks.run --workload A --peers pumice,mosec --rounds 3 --seconds 5
     python -m benchmarks.run --report .bench/results/latest.json --publish
 
-Results land in `.bench/results/` (JSON, Markdown, SVG); `--publish` also puts page and chart into `docs/benchmarks/`.
+Results land in `.bench/results/` (JSON, Markdown, SVG); `--publish` also writes `docs/benchmarks.md` with its chart.
 """
 
 import argparse
@@ -40,7 +40,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--starts", type=int, default=10, help="cold starts of each server")
     parser.add_argument("--no-setup", action="store_true", help="take environments and models as they are")
     parser.add_argument("--report", type=Path, help="measure nothing; write the tables of this JSON file anew")
-    parser.add_argument("--publish", action="store_true", help="put page and chart into docs/benchmarks/")
+    parser.add_argument("--publish", action="store_true", help="write docs/benchmarks.md and its chart")
     parser.add_argument("--gate", action="store_true", help="exit with 1 if a bound does not hold")
     given = parser.parse_args()
     for option, known in (("workload", PARTS), ("peers", tuple(SERVERS))):
@@ -84,12 +84,12 @@ def write(results: Results) -> None:
 
 def publish(results: Results) -> None:
     """Writes page and chart where the documentation shows them."""
-    where = paths.ROOT / "docs" / "benchmarks"
-    where.mkdir(parents=True, exist_ok=True)
+    docs = paths.ROOT / "docs"
+    (docs / "images").mkdir(parents=True, exist_ok=True)
     chart = draw(results)
     if chart:
-        (where / "benchmarks.svg").write_text(chart)
-    (where / "README.md").write_text(as_markdown(results, "benchmarks.svg" if chart else None))
+        (docs / "images" / "benchmarks.svg").write_text(chart)
+    (docs / "benchmarks.md").write_text(as_markdown(results, "images/benchmarks.svg" if chart else None))
 
 
 def main() -> None:

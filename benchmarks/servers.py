@@ -1,4 +1,4 @@
-"""How each server is started and spoken to. Adding a peer: a folder in `peers/` and a line here."""
+"""How each server is started and spoken to. Adding a peer: a folder in `peers/`, a line here, one in `setup_peers`."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -67,3 +67,15 @@ SERVERS = {
         _plain_peer("litserve", "LitServe", "/predict"),
     )
 }
+
+
+def demo_server() -> Server:
+    """Gives Pumice with the sentiment model that it bundles; the workload is not looked at."""
+    model = str(paths.ROOT / "src" / "pumice" / "assets" / "sentiment")
+    body = '{"inputs":[{"name":"text","shape":[1],"datatype":"BYTES","data":["很好"]}]}'.encode()
+
+    def command(_: Workload, port: int) -> list[str]:
+        return [str(paths.pumice_command()), "serve", f"sentiment={model}", "--port", str(port), "--grpc-port", "0"]
+
+    path, check = "/v2/models/sentiment/infer", "benchmarks.answers:labelled"
+    return Server("pumice-demo", "Pumice, demo model", command, lambda _: path, lambda _: (body,), check)

@@ -45,9 +45,9 @@ def main() -> None:
     sys.argv = [sys.argv[0], "--address", "127.0.0.1", "--port", str(given.port), "--log-level", "warning"]
     server = Server()
     if given.workload == "A":
-        server.append_worker(RowWorker, num=1, max_batch_size=32, max_wait_time=1)
+        server.append_worker(RowWorker, num=1, max_batch_size=32, max_wait_time=1, timeout=30)
     else:
-        server.append_worker(TokensWorker, num=2, max_batch_size=16, max_wait_time=1)
+        server.append_worker(TokensWorker, num=2, max_batch_size=16, max_wait_time=1, timeout=30)
     server.run()
 
 
