@@ -34,8 +34,8 @@ def completed(result: Any) -> bytes:
 )
 def test_work_of_every_kind_is_handed_in(model: str | None, work: Any, body: Any) -> None:
     with ScriptedServer([ACCEPTED]) as server, Client(server.url) as client:
-        assert client.submit(model, work, request_id="r-1") == "t-1"
-    assert (server.seen[0].path, server.seen[0].json()) == ("/predict", body)
+        assert client.submit(model, work, version="2", request_id="r-1") == "t-1"
+    assert (server.seen[0].path, server.seen[0].json()) == ("/predict", body | {"version": "2"})
     assert server.seen[0].headers["x-request-id"] == "r-1"
 
 
@@ -73,10 +73,9 @@ def test_waiting_has_an_end() -> None:
         client.wait("t-1", timeout=0.1)
 
 
-@pytest.mark.parametrize("wrap", [lambda tensors: tensors, lambda tensors: {"outputs": tensors}])
-def test_tensors_become_arrays(wrap: Any) -> None:
+def test_tensors_become_arrays() -> None:
     tensors = [{"name": "y", "datatype": "FP16", "shape": [1, 2], "data": [1.5, 2]}]
-    with ScriptedServer([completed(wrap(tensors))]) as server, Client(server.url) as client:
+    with ScriptedServer([completed(tensors)]) as server, Client(server.url) as client:
         result = client.wait("t-1")
     assert result["y"].dtype == np.float16
     assert result["y"].tolist() == [[1.5, 2]]

@@ -80,7 +80,8 @@ def test_other_byte_orders_and_python_numbers_are_taken() -> None:
 
 
 @pytest.mark.parametrize(
-    "value", [[1 + 2j], [None], ["a", 3], [[1], [2, 3]], np.array(["2026-01-01"], "datetime64[D]")]
+    "value",
+    [[1 + 2j], [None], ["a", 3], [[1], [2, 3]], [[[1, 2]], [[1], [2]]], np.array(["2026-01-01"], "datetime64[D]")],
 )
 def test_what_has_no_datatype_is_refused(value: Any) -> None:
     with pytest.raises(SignatureMismatch, match="input 'x' of model 'm'"):

@@ -17,7 +17,7 @@ class Target:
 
     Attributes:
         function: ``module:function``; its parameters are the command's arguments and options.
-        summary: The first line of its docstring.
+        summary: How its docstring begins.
     """
 
     function: str

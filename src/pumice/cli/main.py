@@ -45,7 +45,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         debug = debug_
 
     app = typer.Typer(
-        no_args_is_help=True, rich_markup_mode=None, context_settings={"help_option_names": ["-h", "--help"]}
+        no_args_is_help=True,
+        rich_markup_mode=None,
+        context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback()(remember)
     try:

@@ -14,11 +14,13 @@ from typing import Self
 
 import msgspec
 
-from pumice.domain.errors import ModelFailed
+from pumice.domain.errors import BadArtefact, ModelFailed
 
 _STOP_LIMIT = 40.0
 _LOOK_EVERY = 0.02
 _LOG_LINES = 12
+_REFUSED = 2
+"""Exit code of a wrong command line or file."""
 
 
 class Announcement(msgspec.Struct, frozen=True):
@@ -63,6 +65,7 @@ class OwnServer:
         """Start it and wait until it is ready.
 
         Raises:
+            BadArtefact: It refused its command line or a file; the message has the end of its log.
             ModelFailed: It ended, or was not ready in time; the message has the end of its log.
         """
         started = time.monotonic()
@@ -126,6 +129,8 @@ class OwnServer:
                     self.ready_seconds = time.monotonic() - started
                     return
             else:
+                if code == _REFUSED:
+                    raise BadArtefact(self._name, "cannot be served", f"the server said:\n{self._log_end()}")
                 raise ModelFailed(self._name, f"it ended with exit code {code} while starting\n{self._log_end()}")
         raise ModelFailed(self._name, f"it was not ready within {self._start_limit:g} s\n{self._log_end()}")
 

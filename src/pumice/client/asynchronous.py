@@ -65,9 +65,11 @@ class AsyncClient:
         options = inference.Options(version=version, timeout=timeout)
         return await self._run(self._predictor.predict(model, items, options))
 
-    async def submit(self, model: str | None, work: tasks.Work, *, request_id: str | None = None) -> str:
+    async def submit(
+        self, model: str | None, work: tasks.Work, *, version: str = "", request_id: str | None = None
+    ) -> str:
         """Hand in an asynchronous task and return its id; as `pumice.Client.submit`."""
-        return await self._run(tasks.submit(self._link, model, work, request_id))
+        return await self._run(tasks.submit(self._link, model, work, version, request_id))
 
     async def result(self, task_id: str) -> TaskState:
         """Look how far a task is; as `pumice.Client.result`."""

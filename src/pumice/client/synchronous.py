@@ -99,18 +99,19 @@ class Client:
         """
         return self._run(self._predictor.predict(model, items, inference.Options(version=version, timeout=timeout)))
 
-    def submit(self, model: str | None, work: tasks.Work, *, request_id: str | None = None) -> str:
+    def submit(self, model: str | None, work: tasks.Work, *, version: str = "", request_id: str | None = None) -> str:
         """Hand in an asynchronous task and return its id.
 
         Args:
             model: Name of the model; None where the server has one only.
             work: A text, texts, or arrays by the names of the model's inputs.
+            version: Version of the model; the newest if left out.
             request_id: The caller's id of the request, for logs.
 
         Raises:
             PumiceError: The server refuses, or cannot be reached.
         """
-        return self._run(tasks.submit(self._link, model, work, request_id))
+        return self._run(tasks.submit(self._link, model, work, version, request_id))
 
     def result(self, task_id: str) -> TaskState:
         """Look how far a task is.

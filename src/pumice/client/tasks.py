@@ -7,7 +7,6 @@ from typing import Any, Literal
 from urllib.parse import quote
 
 import msgspec
-import numpy as np
 
 from pumice.client.errors import BadAnswer, TaskFailed
 from pumice.client.flow import Call, Flow, Link, Pause
@@ -36,7 +35,7 @@ class _Status(msgspec.Struct):
     error: msgspec.Raw = msgspec.Raw(b"null")
 
 
-def submit(link: Link, model: str | None, work: Work, request_id: str | None = None) -> Flow[str]:
+def submit(link: Link, model: str | None, work: Work, version: str = "", request_id: str | None = None) -> Flow[str]:
     """Hand a task in.
 
     It is not sent again when the connection breaks under it, since the server may have accepted it.
@@ -45,6 +44,7 @@ def submit(link: Link, model: str | None, work: Work, request_id: str | None = N
         link: How the server is spoken to.
         model: Name of the model; None where the server has one only.
         work: What to run.
+        version: Version of the model; the newest if left out.
         request_id: The caller's id of the request, for logs.
 
     Returns:
@@ -53,7 +53,7 @@ def submit(link: Link, model: str | None, work: Work, request_id: str | None = N
     Raises:
         PumiceError: Of the connection, or as the server refuses.
     """
-    body: dict[str, Any] = {"model": model} if model else {}
+    body: dict[str, Any] = ({"model": model} if model else {}) | ({"version": version} if version else {})
     if isinstance(work, Mapping):
         arrays = {name: wire_array(model or "", name, value) for name, value in work.items()}
         body["inputs"] = json_inputs(arrays)
@@ -63,7 +63,7 @@ def submit(link: Link, model: str | None, work: Work, request_id: str | None = N
     call = Call("POST", "/predict", headers, msgspec.json.encode(body), repeatable=False)
     reply = yield from link.exchange(call)
     if not reply.ok:
-        raise refusal(reply, model=model or "")
+        raise refusal(reply, model=model or "", version=version)
     return decoded(call, reply, _Accepted).task_id
 
 
@@ -126,14 +126,9 @@ def _listed(work: Sequence[str]) -> list[str]:
 def _value(raw: msgspec.Raw) -> Any:
     """Read a result; tensors become arrays."""
     value: Any = msgspec.json.decode(raw)
-    tensors = value.get("outputs") if isinstance(value, dict) else value
-    if isinstance(tensors, list) and tensors and all(isinstance(item, dict) and "datatype" in item for item in tensors):
-        return _arrays(tensors)
+    if isinstance(value, list) and value and all(isinstance(item, dict) and "datatype" in item for item in value):
+        return decode_tensors(bytes(raw))
     return value
-
-
-def _arrays(tensors: list[Any]) -> dict[str, np.ndarray]:
-    return decode_tensors(msgspec.json.encode(tensors))
 
 
 def _sentence(raw: msgspec.Raw) -> str:

@@ -15,9 +15,9 @@ import typer
 from pumice.cli.bench.batches import read_batches
 from pumice.cli.bench.job import Load, Protocol, load_job
 from pumice.cli.bench.report import Subject, report_of, show
-from pumice.cli.bench.server import OwnServer
 from pumice.cli.inputs import read_input
 from pumice.cli.output import print_json
+from pumice.cli.own_server import OwnServer
 from pumice.cli.servers import UrlOption, connect, default_url, split_ref
 from pumice.client.load import run_load
 from pumice.config import load_settings
@@ -97,8 +97,10 @@ def _server(target: str, url: str | None, own: Mapping[str, int | None], pid: in
     previous = signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     try:
         words = [word for name, value in options.items() for word in (name, str(value))]
-        with OwnServer(target, words, load_settings({}).load_timeout) as announced:
-            yield _Server(announced.url, pid=announced.pid)
+        listen = ("--host", "127.0.0.1", "--grpc-port", "-1")
+        limit = load_settings({}).load_timeout
+        with OwnServer(target, *words, *listen, name=target, start_limit=limit) as server:
+            yield _Server(server.at.url, pid=server.at.pid)
     finally:
         signal.signal(signal.SIGTERM, previous)
 

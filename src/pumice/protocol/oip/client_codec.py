@@ -94,8 +94,8 @@ def wire_array(model: str, name: str, value: object) -> np.ndarray:
         SignatureMismatch: The protocol has no datatype for it.
     """
     try:
-        array = np.asarray(value)
-    except ValueError as error:  # nested sequences of unequal lengths
+        array = _array(value)
+    except ValueError as error:
         raise SignatureMismatch(model, f"input '{name}'", str(error), "rows of one length") from None
     if array.dtype.kind in "SUO":
         return _byte_strings(model, name, value, array)
@@ -185,6 +185,13 @@ def decode_tensors(data: bytes, role: str = "output") -> dict[str, np.ndarray]:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise MalformedInput(f"list of {role}s", str(error)) from None
     return read_tensors(tensors, memoryview(b""), role)
+
+
+def _array(value: object) -> np.ndarray:
+    try:
+        return np.asarray(value)
+    except ValueError:  # sequences of unequal lengths, or str beside bytes that are not ASCII
+        return np.asarray(value, dtype=object)
 
 
 def _byte_strings(model: str, name: str, value: object, array: np.ndarray) -> np.ndarray:
