@@ -109,10 +109,25 @@ def _clean(item: bytes, policy: CleanPolicy, max_chars: int, what: str) -> bytes
         _refuse(text, what)
     if policy != "repair":
         return item
-    text = _LEGITIMATE_OR_UNCLEAN.sub(lambda found: "" if found[1] else found[0], text)
-    text = unicodedata.normalize("NFKC", _MARK_CANDIDATES.sub(_cut_marks, text))
+    text = _repair(text)
     _check_length(text, max_chars, what)  # one character may become eighteen
     return text.encode()
+
+
+def _repair(text: str) -> str:
+    normal = _normal(_without_unclean(text))
+    if normal == _without_unclean(normal):
+        return normal
+    # marks that changed places, or were cut, left a joiner without its letter
+    return _normal(_UNCLEAN.sub("", text))
+
+
+def _without_unclean(text: str) -> str:
+    return _LEGITIMATE_OR_UNCLEAN.sub(lambda found: "" if found[1] else found[0], text)
+
+
+def _normal(text: str) -> str:
+    return unicodedata.normalize("NFKC", _MARK_CANDIDATES.sub(_cut_marks, text))
 
 
 def _check_length(text: str, max_chars: int, what: str) -> None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-RUN_TOKENS = 24
+RUN_TOKENS = 20
 """What starting one more run costs, in padded tokens that the same time would pay for.
 
-Measured as the intercept over the slope of run time against tokens (ONNX Runtime, one thread): 12 to 18 for
-transformers of 384 dimensions, about 40 for one of 64.
+Measured as the intercept over the slope of CPU time against tokens (ONNX Runtime, one thread): 12 to 18 for
+transformers of 384 dimensions, 16 to 18 for the bundled network; a little more for what Python does around a run.
 """
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+import warnings
 import zlib
 from typing import TYPE_CHECKING
 
@@ -54,6 +55,8 @@ class ImageDecoder:
         # the pixel limit here is ours, and is an error rather than a warning; a broken image is refused, not filled up
         Image.MAX_IMAGE_PIXELS = None
         ImageFile.LOAD_TRUNCATED_IMAGES = False
+        # damaged EXIF data is no reason to refuse a picture, nor to write a line for each into the log
+        warnings.filterwarnings("ignore", category=UserWarning, module="PIL")
         self._how = how
         self._dtype = dtype
         # (x * scale - mean) / std in one multiplication and one addition
@@ -80,16 +83,17 @@ class ImageDecoder:
         return batch
 
     def _tensor(self, data: bytes, what: str) -> np.ndarray:
-        from PIL import Image
+        from PIL import Image, UnidentifiedImageError
 
         try:
             with Image.open(io.BytesIO(data), formats=FORMATS) as image:
                 if image.width * image.height > MAX_PIXELS:
                     raise TooLarge(what, image.width * image.height, MAX_PIXELS, "pixels")
                 pixels = np.asarray(self._fit(image), dtype=np.float32)
+        except UnidentifiedImageError:
+            raise MalformedInput(what, f"it is no image of a known kind; send {', '.join(FORMATS)}") from None
         except _BROKEN as error:
-            problem = f"it cannot be decoded ({error}); send {', '.join(FORMATS)}"
-            raise MalformedInput(what, problem) from None
+            raise MalformedInput(what, f"it is broken ({error}); send {', '.join(FORMATS)}") from None
         how = self._how
         scaled: np.ndarray = pixels.reshape(how.height, how.width, how.channels) * self._factor + self._shift
         return scaled.transpose(2, 0, 1) if how.layout == "CHW" else scaled
