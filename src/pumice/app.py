@@ -93,8 +93,8 @@ class Server:
         async with _serving(http, settings) as port, contextlib.AsyncExitStack() as stack:
             # a task may be accepted while the models load
             stack.push_async_callback(tasks.stop)
-            ready = asyncio.gather(*(served.until_ready() for served in self.versions))
             stopping = asyncio.create_task(stop.wait())
+            ready = asyncio.create_task(self._until_ready())
             await asyncio.wait({ready, stopping}, return_when=asyncio.FIRST_COMPLETED)
             if not ready.done():
                 ready.cancel()
@@ -115,6 +115,9 @@ class Server:
             await stopping
             _log.info("stopping")
             catalog.closing = True
+
+    async def _until_ready(self) -> None:
+        await asyncio.gather(*(served.until_ready() for served in self.versions))
 
     async def _start_grpc(self, inference: Inference) -> GrpcServer | None:
         if self._settings.grpc_port < 0:

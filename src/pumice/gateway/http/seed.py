@@ -174,7 +174,9 @@ def _inference(wanted: SeedRequest, served: Served) -> tuple[InferRequest, str]:
         array = np.empty(len(texts), dtype=object)
         array[:] = [item.encode() for item in texts]
         request, form = InferRequest({"text": array}), _ONE_TEXT if isinstance(text, str) else _TEXTS
-    apply_parameters(WireRequest(request), wanted.parameters, time.monotonic())
+    wire = WireRequest(request)
+    apply_parameters(wire, wanted.parameters)
+    wire.start(time.monotonic())
     return request, form
 
 

@@ -74,7 +74,8 @@ def read_infer(message: ModelInferRequest, now: float) -> WireRequest:
     """
     wire = WireRequest(InferRequest(_read_inputs(message)), message.id)
     if message.parameters:
-        apply_parameters(wire, {key: _value(key, value) for key, value in message.parameters.items()}, now)
+        apply_parameters(wire, {key: _value(key, value) for key, value in message.parameters.items()})
+        wire.start(now)
     if message.outputs:
         for wanted in message.outputs:
             if wanted.parameters:

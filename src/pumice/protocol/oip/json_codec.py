@@ -5,7 +5,6 @@ Sources: Open Inference Protocol ``inference_rest.md`` and Triton's binary tenso
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -108,7 +107,7 @@ def finish_request(wire: WireRequest, parameters: dict[str, Any], outputs: list[
         Unsupported: It asks for something that this server does not do.
     """
     if parameters:
-        apply_parameters(wire, parameters, time.monotonic())
+        apply_parameters(wire, parameters)
     if outputs:
         wire.outputs = tuple(item.name for item in outputs)
         wire.binary = frozenset(item.name for item in outputs if item.parameters.get("binary_data") is True)

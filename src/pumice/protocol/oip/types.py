@@ -23,6 +23,7 @@ class WireRequest:
         outputs: Names of the wanted outputs in their order; empty: all.
         binary: Outputs that are wanted as bytes.
         binary_default: Whether the other outputs are wanted as bytes.
+        timeout_s: How long the caller waits (s); 0: it did not say.
     """
 
     request: InferRequest
@@ -30,15 +31,24 @@ class WireRequest:
     outputs: tuple[str, ...] = ()
     binary: frozenset[str] = field(default_factory=frozenset)
     binary_default: bool = False
+    timeout_s: float = 0.0
+
+    def start(self, now: float) -> None:
+        """Turn the timeout into a deadline.
+
+        Args:
+            now: The monotonic clock (s).
+        """
+        if self.timeout_s:
+            self.request.deadline = now + self.timeout_s
 
 
-def apply_parameters(wire: WireRequest, parameters: dict[str, Any], now: float) -> None:
+def apply_parameters(wire: WireRequest, parameters: dict[str, Any]) -> None:
     """Sort the parameters of a request into the protocol's own and the model's.
 
     Args:
-        wire: The request that they belong to; its deadline, priority and parameters are set.
+        wire: The request that they belong to; its timeout, priority and parameters are set.
         parameters: As they came.
-        now: The monotonic clock (s).
 
     Raises:
         MalformedInput: A parameter has a type or value that is not allowed.
@@ -60,8 +70,7 @@ def apply_parameters(wire: WireRequest, parameters: dict[str, Any], now: float) 
     timeout_us = parameters.get("timeout", 0)
     if not isinstance(timeout_us, int) or timeout_us < 0:
         raise MalformedInput("parameter 'timeout'", "expected microseconds, a whole number >= 0")
-    if timeout_us:
-        request.deadline = now + timeout_us / 1e6
+    wire.timeout_s = timeout_us / 1e6
 
 
 def priority_of(value: object) -> int:

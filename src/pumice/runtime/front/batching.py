@@ -7,7 +7,7 @@ from collections.abc import Hashable, Iterable, Sequence
 import numpy as np
 
 from pumice.domain.datatypes import FLOATS
-from pumice.domain.errors import BadOutput
+from pumice.domain.errors import BadOutput, ModelFailed
 from pumice.domain.model import Profile
 from pumice.domain.request import InferRequest, InferResult
 from pumice.domain.signature import SignatureCheck
@@ -25,12 +25,17 @@ class Batcher:
         model: Name of the model.
         version: Its version, put into the answers.
         profile: What the replica said of it.
+
+    Attributes:
+        model: Name of the model.
+        batchable: Whether requests can be joined.
+        check: Holds requests against the signature.
     """
 
     def __init__(self, model: str, version: str, profile: Profile) -> None:
-        self._model = model
+        self.model = model
+        self.batchable = profile.batchable
         self._version = version
-        self._batchable = profile.batchable
         self.check = SignatureCheck(model, profile.signature, batchable=profile.batchable)
         tensors = profile.signature.inputs
         self._floats = [] if profile.allow_nonfinite else [t.name for t in tensors if t.datatype in FLOATS]
@@ -41,7 +46,7 @@ class Batcher:
         """What requests must have in common to share a batch."""
         if self._same_shape and not request.parameters:
             return None
-        if not self._batchable:
+        if not self.batchable:
             return id(request)
         shapes = tuple((name, array.shape[1:]) for name, array in sorted(request.inputs.items()))
         # the type belongs to it: 1, 1.0 and True are equal to Python but not to a model
@@ -69,7 +74,7 @@ class Batcher:
         Raises:
             BadOutput: An output does not have a row for every row that went in.
         """
-        model, version = self._model, self._version
+        model, version = self.model, self._version
         if len(batch.tickets) == 1:
             return [InferResult(outputs, model, version)]
         for name, array in outputs.items():
@@ -85,6 +90,10 @@ class Batcher:
             results.append(InferResult({name: array[start:end] for name, array in items}, model, version))
             start = end
         return results
+
+    def failure(self, problem: str) -> ModelFailed:
+        """Build the error of a model that failed."""
+        return ModelFailed(self.model, problem)
 
     def _finite(self, name: str, tickets: Sequence[Ticket]) -> bool:
         arrays = [array for ticket in tickets if (array := ticket.request.inputs.get(name)) is not None]

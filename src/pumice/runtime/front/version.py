@@ -1,35 +1,28 @@
-"""One served version: its queue, its replicas, and the way of a request between them."""
+"""One served version: its replicas, its readiness, and the door to its queue."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 
 from pumice.config import ModelSettings
-from pumice.domain.errors import (
-    BadOutput,
-    DeadlineExceeded,
-    ModelFailed,
-    ModelNotReady,
-    Overloaded,
-    PumiceError,
-)
+from pumice.domain.errors import BadSetting, ModelFailed, ModelNotReady, Overloaded, PumiceError
 from pumice.domain.model import Profile
 from pumice.domain.request import InferRequest, InferResult
 from pumice.observe.stats import VersionStats
-from pumice.protocol.frames import ReplyHead, error_of
+from pumice.protocol.frames import ReplyHead
 from pumice.runtime.front.batching import Batcher
 from pumice.runtime.front.cache import ResponseCache
+from pumice.runtime.front.dispatch import Dispatcher, hung
 from pumice.runtime.front.link import Batch
 from pumice.runtime.front.process import WorkerProcess
-from pumice.runtime.front.queue import PendingQueue
 from pumice.runtime.front.replica import Replica, ReplicaState
 from pumice.runtime.front.sharing import Sharing
-from pumice.runtime.front.ticket import MAX_ATTEMPTS, Done, Ticket
+from pumice.runtime.front.ticket import Done, Ticket
 
 _log = logging.getLogger("pumice.version")
 
@@ -66,31 +59,28 @@ class ServedVersion:
         max_queue: int,
         cache_ttl: float,
     ) -> None:
-        assert settings.replicas is not None and settings.max_batch_size is not None  # noqa: S101, PT018
-        assert settings.max_delay_ms is not None and settings.timeout is not None  # noqa: S101, PT018
+        replicas, rows = settings.replicas, settings.max_batch_size
+        delay_ms, timeout = settings.max_delay_ms, settings.timeout
+        if replicas is None or rows is None or delay_ms is None or timeout is None:
+            raise BadSetting(f"model '{settings.name}'", "values left out", "settings filled by 'Settings.of_model'")
         self.name = settings.name
         self.version = settings.version
         self.profile: Profile | None = None
         self.stats = VersionStats()
-        self._timeout = settings.timeout
+        self._timeout = timeout
         self._max_queue = max_queue
-        self._sharing = Sharing(settings.max_batch_size, settings.max_delay_ms / 1000)
-        self._queue = PendingQueue(self._expired)
+        self._sharing = Sharing(rows, delay_ms / 1000)
         self._batcher: Batcher | None = None
-        self._cache = ResponseCache(settings.cache_size or 0, cache_ttl, self.stats) if settings.cache_size else None
-        self._idle: list[Replica] = []
-        self._flush_due = False
-        self._hold: asyncio.TimerHandle | None = None
+        self._dispatcher: Dispatcher | None = None
+        self._cache = ResponseCache(settings.cache_size, cache_ttl, self.stats) if settings.cache_size else None
         self._problem = ""
+        self._last_error: PumiceError | None = None
         self._changed = asyncio.Event()
         self._looker: asyncio.TimerHandle | None = None
-        self._loop: asyncio.AbstractEventLoop
-        self.replicas = [
-            Replica(f"{self.name}/{self.version}#{number}", lambda number=number: spawn(number), self, load_timeout)  # type: ignore[misc]
-            for number in range(settings.replicas)
-        ]
+        self.replicas = [self._replica(number, spawn, load_timeout) for number in range(replicas)]
 
-    # -- state
+    def _replica(self, number: int, spawn: Callable[[int], WorkerProcess], load_timeout: float) -> Replica:
+        return Replica(f"{self.name}/{self.version}#{number}", lambda: spawn(number), self, load_timeout)
 
     @property
     def ready(self) -> bool:
@@ -110,20 +100,19 @@ class ServedVersion:
     @property
     def depth(self) -> int:
         """Requests that wait."""
-        return len(self._queue)
+        return len(self._dispatcher) if self._dispatcher is not None else 0
 
     @property
     def inflight(self) -> int:
         """Requests that wait or run."""
         running = sum(len(replica.batch.tickets) for replica in self.replicas if replica.batch is not None)
-        return running + len(self._queue)
+        return running + self.depth
 
     def start(self) -> None:
         """Begin to look after the replicas, in the running loop."""
-        self._loop = asyncio.get_running_loop()
         for replica in self.replicas:
             replica.watch()
-        self._looker = self._loop.call_later(_LOOK_EVERY, self._look)
+        self._looker = asyncio.get_running_loop().call_later(_LOOK_EVERY, self._look)
 
     async def until_ready(self) -> None:
         """Wait until a replica can answer.
@@ -140,14 +129,11 @@ class ServedVersion:
 
     async def stop(self) -> None:
         """End the replicas; what waits is refused."""
-        for timer in (self._looker, self._hold):
-            if timer is not None:
-                timer.cancel()
-        for ticket in self._queue.drain():
-            ticket.fail(Overloaded("the server is stopping"))
+        if self._looker is not None:
+            self._looker.cancel()
+        if self._dispatcher is not None:
+            self._dispatcher.refuse_all(Overloaded("the server is stopping"))
         await asyncio.gather(*(replica.stop() for replica in self.replicas))
-
-    # -- the way of a request
 
     def check(self, request: InferRequest) -> Profile:
         """Hold a request against the signature and set its rows.
@@ -166,21 +152,21 @@ class ServedVersion:
 
         Args:
             request: What is asked; its rows are set by `check`.
-            done: Called once, in the event loop and never within this call's success path, with the answer or error.
+            done: Called once, in the event loop, with the answer or error; at once on a hit of the cache.
 
         Raises:
             ModelNotReady: No replica has loaded, or they keep dying.
             Overloaded: Too many wait already.
         """
-        batcher = self._batcher
-        if batcher is None or (self._problem and not self.ready):
+        dispatcher = self._dispatcher
+        if dispatcher is None or (self._problem and not self.ready):
             raise ModelNotReady(self.name, self.reason)
-        if len(self._queue) >= self._max_queue:
+        if len(dispatcher) >= self._max_queue:
             self.stats.shed["queue"] += 1
             raise Overloaded(f"{self._max_queue} requests are waiting for model '{self.name}'")
         if self._cache is not None and self.profile is not None and self.profile.deterministic:
-            return self._expire_in_time(self._cache.ask(request, done, self._enqueue))
-        return self._enqueue(request, done)
+            return dispatcher.expire_in_time(self._cache.ask(request, done, dispatcher.enqueue))
+        return dispatcher.enqueue(request, done)
 
     async def infer(self, request: InferRequest) -> InferResult:
         """Run a checked request; a caller that is cancelled takes its request along.
@@ -188,7 +174,7 @@ class ServedVersion:
         Raises:
             PumiceError: As the callback of `submit` is told.
         """
-        future: asyncio.Future[InferResult] = self._loop.create_future()
+        future: asyncio.Future[InferResult] = asyncio.get_running_loop().create_future()
 
         def done(result: InferResult | None, error: PumiceError | None) -> None:
             if future.done():
@@ -205,164 +191,49 @@ class ServedVersion:
             ticket.cancel()
             raise
 
-    def _enqueue(self, request: InferRequest, done: Done) -> Ticket:
-        assert self._batcher is not None  # noqa: S101 - submit has looked
-        now = time.monotonic()
-        if request.rows > self._sharing.max_rows:
-            return self._enqueue_parts(request, done, now)
-        ticket = self._expire_in_time(Ticket(request, self._batcher.key(request), now, done))
-        self._sharing.arrived(now)
-        self._queue.push(ticket)
-        self._flush_soon()
-        return ticket
-
-    def _enqueue_parts(self, request: InferRequest, done: Done, now: float) -> Ticket:
-        from pumice.runtime.front.parts import Parts
-
-        whole = Ticket(request, None, now, done)
-        Parts(whole, self._sharing.max_rows, self._enqueue)
-        return whole
-
-    def _expire_in_time(self, ticket: Ticket) -> Ticket:
-        deadline = ticket.request.deadline
-        if deadline is not None and not ticket.finished:
-            ticket.expire_by(self._loop.call_later(deadline - time.monotonic(), self._expired, ticket))
-        return ticket
-
-    def _expired(self, ticket: Ticket) -> None:
-        self.stats.shed["deadline"] += 1
-        ticket.fail(DeadlineExceeded("the request's deadline"))
-
-    # -- from the queue to the replicas
-
-    def _flush_soon(self) -> None:
-        # at the end of the loop's turn, so that requests that came together go together
-        if self._idle and not self._flush_due:
-            self._flush_due = True
-            self._loop.call_soon(self._flush)
-
-    def _flush(self) -> None:
-        self._flush_due = False
-        if self._hold is not None:
-            self._hold.cancel()
-            self._hold = None
-        now = time.monotonic()
-        while self._idle and (lane := self._queue.next_lane(now)) is not None:
-            oldest = lane.head()
-            assert oldest is not None and self._batcher is not None  # noqa: S101, PT018 - next_lane gives none that is empty
-            until = self._sharing.hold_until(lane.rows, oldest.enqueued, now)
-            if until > now and not oldest.alone:
-                self._hold = self._loop.call_later(until - now, self._flush)
-                return
-            tickets = self._queue.take(lane, self._sharing.rows_for(lane.rows, len(self._idle)), now)
-            batch = self._batcher.join(tickets) if tickets else None
-            if batch is not None:
-                self._send(batch, now)
-
-    def _send(self, batch: Batch, now: float) -> None:
-        self._idle.pop().run(batch)
-        observe = self.stats.queue_seconds.observe
-        for ticket in batch.tickets:
-            observe(now - ticket.enqueued)
-        self.stats.batch_size.observe(batch.rows)
-
     # -- what replicas tell
 
     def replica_ready(self, replica: Replica, profile: Profile) -> None:
         """Give it work."""
-        if self._batcher is None:
+        if self._dispatcher is None:
             self.profile = profile
-            self._batcher = Batcher(self.name, self.version, profile)
             if not profile.batchable:
                 self._sharing.max_rows = 1
             elif profile.max_batch_size is not None:
                 self._sharing.max_rows = min(self._sharing.max_rows, profile.max_batch_size)
+            self._batcher = Batcher(self.name, self.version, profile)
+            self._dispatcher = Dispatcher(self._batcher, profile, self._sharing, self.stats)
         self._problem = ""
         self._changed.set()
-        self._idle.append(replica)
-        self._flush_soon()
+        self._dispatcher.free(replica)
 
     def replica_replied(self, replica: Replica, batch: Batch, head: ReplyHead, outputs: dict[str, np.ndarray]) -> None:
-        """Give it the next batch first, then answer this one."""
-        now = time.monotonic()
-        self.stats.inference_seconds.observe(head.seconds)
-        self._sharing.answered(batch.rows, len(batch.tickets), now - batch.started, now)
-        self._idle.append(replica)
-        if len(self._queue):
-            self._flush()
-        if head.error is not None:
-            self._batch_failed(batch, head)
-            return
-        assert self._batcher is not None  # noqa: S101 - it made the batch
-        try:
-            results = self._batcher.cut(batch, outputs)
-        except BadOutput as error:
-            self._fail_all(batch.tickets, error)
-            return
-        for ticket, result in zip(batch.tickets, results, strict=True):
-            ticket.succeed(result)
+        """Take its answer, give it the next batch."""
+        assert self._dispatcher is not None  # noqa: S101 - it made the batch
+        self._dispatcher.replied(replica, batch, head, outputs)
 
     def replica_lost(self, replica: Replica, batch: Batch | None) -> None:
         """Run its batch on another."""
+        assert self._dispatcher is not None  # noqa: S101 - a replica that was ready made it
         self.stats.restarts += 1
-        if replica in self._idle:
-            self._idle.remove(replica)
-        if batch is None:
-            return
-        for ticket in reversed(batch.tickets):
-            ticket.attempts += 1
-            ticket.alone = True
-            if ticket.finished:
-                continue
-            if self.profile is not None and not self.profile.idempotent:
-                ticket.fail(ModelFailed(self.name, "its replica died, and the model says that it must not run twice"))
-            elif ticket.attempts >= MAX_ATTEMPTS:
-                ticket.fail(ModelFailed(self.name, f"its replica died {ticket.attempts} times with this request"))
-            else:
-                self.stats.retries += 1
-                self._queue.push(ticket, first=True)
-        self._flush_soon()
+        self._dispatcher.lost(replica, batch)
 
     def replica_failed(self, replica: Replica, error: PumiceError) -> None:
         """Note why; refuse what waits if none can start any more."""
         self._last_error = error
         if not self.ready and all(r.failures for r in self.replicas) and replica.failures >= _CRASH_LOOP:
             self._problem = error.message
-            for ticket in self._queue.drain():
-                ticket.fail(ModelNotReady(self.name, error.message))
+            if self._dispatcher is not None:
+                self._dispatcher.refuse_all(ModelNotReady(self.name, error.message))
         self._changed.set()
-
-    _last_error: PumiceError | None = None
-
-    def _batch_failed(self, batch: Batch, head: ReplyHead) -> None:
-        assert head.error is not None  # noqa: S101 - the caller has looked
-        error = error_of(head.error, self.name)
-        ids = [ticket.request.request_id for ticket in batch.tickets]
-        if head.trace:
-            _log.error("model raised", extra={"model": self.name, "requests": ids, "trace": head.trace})
-        again = len(batch.tickets) > 1 and self.profile is not None and self.profile.idempotent
-        if not again:
-            self._fail_all(batch.tickets, error)
-            return
-        # one bad item must not fail the others: each is run alone
-        for ticket in reversed(batch.tickets):
-            ticket.alone = True
-            self.stats.retries += 1
-            self._queue.push(ticket, first=True)
-        self._flush_soon()
-
-    @staticmethod
-    def _fail_all(tickets: Sequence[Ticket], error: PumiceError) -> None:
-        for ticket in tickets:
-            ticket.fail(error)
 
     def _look(self) -> None:
         """Kill replicas whose batch takes longer than the limit."""
-        self._looker = self._loop.call_later(_LOOK_EVERY, self._look)
+        self._looker = asyncio.get_running_loop().call_later(_LOOK_EVERY, self._look)
         oldest = time.monotonic() - self._timeout
         for replica in self.replicas:
             batch = replica.batch
             if batch is not None and not batch.warm_rows and batch.started < oldest:
                 _log.error("model hangs", extra={"model": self.name, "replica": replica.name, "limit_s": self._timeout})
-                self._fail_all(batch.tickets, DeadlineExceeded(f"the model's time limit of {self._timeout:g} s"))
+                hung(batch, self._timeout)
                 replica.kill()

@@ -46,7 +46,7 @@ class Connection:
 
     def receive(self) -> tuple[BatchHead, memoryview] | None:
         """Read one frame to its end; None if the front has gone."""
-        data = self._sock.recv(_READ_BYTES)
+        data: bytes | bytearray = self._sock.recv(_READ_BYTES)
         if not data:
             return None
         while len(data) < PREFIX.size:
@@ -98,7 +98,7 @@ class Connection:
             raise ConnectionError("the front closed the connection within a frame")
         return data
 
-    def _rest(self, data: bytes, whole: int) -> bytearray:
+    def _rest(self, data: bytes | bytearray, whole: int) -> bytearray:
         buffer = bytearray(whole)
         buffer[: len(data)] = data
         view, filled = memoryview(buffer), len(data)

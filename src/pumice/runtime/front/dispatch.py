@@ -1,0 +1,196 @@
+"""From the queue to the replicas and back: the way of a request in the front process.
+
+A batch is formed when a replica is free. A batch whose replica dies is run again, its requests one by one, on
+another; so is a batch that fails, since one bad item must not fail the others.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Iterable
+
+import numpy as np
+
+from pumice.domain.errors import BadOutput, DeadlineExceeded, PumiceError
+from pumice.domain.model import Profile
+from pumice.domain.request import InferRequest
+from pumice.observe.stats import VersionStats
+from pumice.protocol.frames import ReplyHead, error_of
+from pumice.runtime.front.batching import Batcher
+from pumice.runtime.front.link import Batch
+from pumice.runtime.front.parts import Parts
+from pumice.runtime.front.queue import PendingQueue
+from pumice.runtime.front.replica import Replica
+from pumice.runtime.front.sharing import Sharing
+from pumice.runtime.front.ticket import MAX_ATTEMPTS, Done, Ticket
+
+_log = logging.getLogger("pumice.dispatch")
+
+
+class Dispatcher:
+    """Brings the requests of one version to its replicas. Made when the first replica has told its profile.
+
+    Args:
+        batcher: Joins and cuts.
+        profile: What the replica said.
+        sharing: When a batch goes, and how large it is.
+        stats: The version's counters.
+    """
+
+    def __init__(self, batcher: Batcher, profile: Profile, sharing: Sharing, stats: VersionStats) -> None:
+        self._batcher = batcher
+        self._idempotent = profile.idempotent
+        self._sharing = sharing
+        self._stats = stats
+        self._queue = PendingQueue(self._expired)
+        self._idle: list[Replica] = []
+        self._flush_due = False
+        self._hold: asyncio.TimerHandle | None = None
+        self._loop = asyncio.get_running_loop()
+
+    def __len__(self) -> int:
+        """Requests that wait."""
+        return len(self._queue)
+
+    def enqueue(self, request: InferRequest, done: Done) -> Ticket:
+        """Let a checked request wait; one that is larger than a batch may be waits in parts."""
+        now = time.monotonic()
+        if request.rows > self._sharing.max_rows and self._batcher.batchable:
+            whole = self.expire_in_time(Ticket(request, None, now, done))
+            Parts(whole, self._sharing.max_rows, self.enqueue)
+            return whole
+        ticket = self.expire_in_time(Ticket(request, self._batcher.key(request), now, done))
+        self._sharing.arrived(now)
+        self._queue.push(ticket)
+        self._flush_soon()
+        return ticket
+
+    def expire_in_time(self, ticket: Ticket) -> Ticket:
+        """Answer a request when its deadline passes, wherever it is then."""
+        deadline = ticket.request.deadline
+        if deadline is not None and not ticket.finished:
+            ticket.expire_by(self._loop.call_later(deadline - time.monotonic(), self._expired, ticket))
+        return ticket
+
+    def refuse_all(self, error: PumiceError) -> None:
+        """Answer all that wait with an error."""
+        if self._hold is not None:
+            self._hold.cancel()
+        _fail_all(self._queue.drain(), error)
+
+    # -- what replicas tell
+
+    def free(self, replica: Replica) -> None:
+        """A replica can take a batch."""
+        self._idle.append(replica)
+        self._flush_soon()
+
+    def replied(self, replica: Replica, batch: Batch, head: ReplyHead, outputs: dict[str, np.ndarray]) -> None:
+        """Give the replica its next batch first, then answer this one."""
+        now = time.monotonic()
+        self._stats.inference_seconds.observe(head.seconds)
+        self._sharing.answered(batch.rows, len(batch.tickets), now - batch.started, now)
+        self._idle.append(replica)
+        if len(self._queue):
+            self._flush()
+        if head.error is not None:
+            self._failed(batch, head)
+            return
+        try:
+            results = self._batcher.cut(batch, outputs)
+        except BadOutput as error:
+            _fail_all(batch.tickets, error)
+            return
+        for ticket, result in zip(batch.tickets, results, strict=True):
+            ticket.succeed(result)
+
+    def lost(self, replica: Replica, batch: Batch | None) -> None:
+        """A replica died; run its batch on another."""
+        if replica in self._idle:
+            self._idle.remove(replica)
+        again: list[Ticket] = []
+        for ticket in batch.tickets if batch is not None else ():
+            ticket.attempts += 1
+            if not self._idempotent:
+                ticket.fail(self._batcher.failure("its replica died, and the model says that it must not run twice"))
+            elif ticket.attempts >= MAX_ATTEMPTS:
+                ticket.fail(self._batcher.failure(f"its replica died {ticket.attempts} times with this request"))
+            else:
+                again.append(ticket)
+        self._run_alone(again)
+
+    def _failed(self, batch: Batch, head: ReplyHead) -> None:
+        assert head.error is not None  # noqa: S101 - the caller has looked
+        error = error_of(head.error, self._batcher.model)
+        if head.trace:
+            requests = [ticket.request for ticket in batch.tickets]
+            _log.error(
+                "model raised",
+                extra={
+                    "model": self._batcher.model,
+                    "requests": [request.request_id for request in requests],
+                    "traces": [request.traceparent for request in requests if request.traceparent],
+                    "trace": head.trace,
+                },
+            )
+        if len(batch.tickets) > 1 and self._idempotent:
+            self._run_alone(batch.tickets)
+        else:
+            _fail_all(batch.tickets, error)
+
+    def _run_alone(self, tickets: list[Ticket]) -> None:
+        waiting = [ticket for ticket in tickets if not ticket.finished]
+        self._stats.retries += len(waiting)
+        for ticket in reversed(waiting):
+            ticket.alone = True
+            self._queue.push(ticket, first=True)
+        self._flush_soon()
+
+    def _expired(self, ticket: Ticket) -> None:
+        self._stats.shed["deadline"] += 1
+        ticket.fail(DeadlineExceeded("the request's deadline"))
+
+    # -- from the queue to the replicas
+
+    def _flush_soon(self) -> None:
+        # at the end of the loop's turn, so that requests that came together go together
+        if self._idle and not self._flush_due:
+            self._flush_due = True
+            self._loop.call_soon(self._flush)
+
+    def _flush(self) -> None:
+        self._flush_due = False
+        if self._hold is not None:
+            self._hold.cancel()
+            self._hold = None
+        now = time.monotonic()
+        while self._idle and (lane := self._queue.next_lane(now)) is not None:
+            oldest = lane.head()
+            assert oldest is not None  # noqa: S101 - next_lane gives none that is empty
+            until = self._sharing.hold_until(lane.rows, oldest.enqueued, now)
+            if until > now and not oldest.alone:
+                self._hold = self._loop.call_later(until - now, self._flush)
+                return
+            tickets = self._queue.take(lane, self._sharing.rows_for(lane.rows, len(self._idle)), now)
+            batch = self._batcher.join(tickets) if tickets else None
+            if batch is not None:
+                self._send(batch, now)
+
+    def _send(self, batch: Batch, now: float) -> None:
+        self._idle.pop().run(batch)
+        observe = self._stats.queue_seconds.observe
+        for ticket in batch.tickets:
+            observe(now - ticket.enqueued)
+        self._stats.batch_size.observe(batch.rows)
+
+
+def hung(batch: Batch, timeout: float) -> None:
+    """Answer the requests of a batch that takes too long."""
+    _fail_all(batch.tickets, DeadlineExceeded(f"the model's time limit of {timeout:g} s"))
+
+
+def _fail_all(tickets: Iterable[Ticket], error: PumiceError) -> None:
+    for ticket in tickets:
+        ticket.fail(error)
