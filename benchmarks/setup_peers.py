@@ -52,8 +52,8 @@ def key_of(*parts: str) -> str:
 def setup_peer(peer: str) -> None:
     """Makes one peer's environment."""
     requirements = paths.PEERS / peer / "requirements.txt"
-    python = SYSTEM_PYTHON if peer == "triton" else sys.executable
-    make_venv(paths.VENVS / peer, python, [["-r", str(requirements)]], key_of(python, requirements.read_text()))
+    python, made_by = (SYSTEM_PYTHON, SYSTEM_PYTHON) if peer == "triton" else (sys.executable, sys.version)
+    make_venv(paths.VENVS / peer, python, [["-r", str(requirements)]], key_of(made_by, requirements.read_text()))
 
 
 def setup_models() -> None:
