@@ -57,19 +57,17 @@ def _load(spec: WorkerSpec) -> tuple[Pipeline, Profile]:
         threads=spec.threads,
         provider=spec.provider,
         device=spec.device,
+        name=spec.name,
     )
     engine = load_engine(config)
     pipeline = pipeline_for(engine, config)
     manifest, traits = spec.manifest, engine.traits
-    batchable = next(
-        (told for told in (manifest.batchable, traits.batchable) if told is not None), pipeline.signature.batchable
-    )
     profile = Profile(
         engine=engine.name,
         platform=engine.platform,
         task=manifest.task,
         signature=pipeline.signature,
-        batchable=batchable,
+        batchable=pipeline.batchable,
         deterministic=manifest.deterministic and traits.deterministic,
         idempotent=manifest.idempotent and traits.idempotent,
         max_batch_size=manifest.max_batch_size or traits.max_batch_size,
