@@ -12,7 +12,7 @@ MODELS = {
     "doubler": "tests.support.models:Doubler",
     "mixed": "tests.support.models:Mixed",
     "shout": "tests.support.models:Shout",
-    "slow": "tests.support.models:Slow",
+    "gated": "tests.support.models:Gated",
     "picky": "tests.support.models:Picky",
     "rows": "tests.support.models:BatchSize",
     "big": "tests.support.models:Big",

@@ -71,7 +71,7 @@ async def serving(*versions: ServedVersion, options: GrpcOptions | None = None) 
     try:
         yield server
     finally:
-        await server.stop(0)
+        await server.stop(10)
 
 
 def _no_process(number: int) -> WorkerProcess:

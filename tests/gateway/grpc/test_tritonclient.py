@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import queue
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -113,7 +114,6 @@ def test_callbacks(client: Any) -> None:
         ("doubler", ROW, {"outputs": [triton.InferRequestedOutput("z")]}, "INVALID_ARGUMENT", "output 'z'"),
         ("doubler", ROW, {"outputs": [triton.InferRequestedOutput("y", class_count=2)]}, "UNIMPLEMENTED", "output 'y'"),
         ("picky", np.full((1, 4), 13, np.float32), {}, "INTERNAL", "thirteen is refused"),
-        ("slow", np.full((1, 4), 5000, np.float32), {"client_timeout": 0.3}, "DEADLINE_EXCEEDED", "eadline"),
     ],
 )
 def test_errors(client: Any, model: str, array: np.ndarray, options: dict[str, Any], status: str, words: str) -> None:
@@ -121,6 +121,14 @@ def test_errors(client: Any, model: str, array: np.ndarray, options: dict[str, A
         client.infer(model, [tensor("x", array)], **options)
     assert caught.value.status() == f"StatusCode.{status}"
     assert words in caught.value.message()
+
+
+def test_a_deadline(client: Any, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    with pytest.raises(InferenceServerException) as caught:
+        client.infer("gated", [tensor("x", ROW)], parameters={"gate": str(gate)}, client_timeout=0.2)
+    assert caught.value.status() == "StatusCode.DEADLINE_EXCEEDED"
+    gate.touch()
 
 
 def test_what_is_not_there_says_so(client: Any) -> None:
