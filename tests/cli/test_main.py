@@ -54,6 +54,7 @@ def test_version() -> None:
         (["bench", "x:Y", "--pid", "1"], "--pid: given with the SOURCE"),
         (["predict", "m", "x", "--url", "nowhere"], "url: given 'nowhere'"),
         (["serve", "a.onnx", "b/a.onnx"], "names that differ"),
+        (["--debug=3", "serve"], "--debug"),
     ],
 )
 def test_a_wrong_command_line_is_2_and_says_so(words: list[str], told: str) -> None:
@@ -96,12 +97,12 @@ def test_without_a_command_the_help_is_shown() -> None:
     ("code", "unwanted"),
     [
         ("import pumice, pumice.client", "numpy httpx typer rich msgspec asyncio"),
-        ("import pumice.cli.main", "numpy httpx rich msgspec asyncio pumice.config pumice.app"),
+        ("import pumice.cli.main", "numpy httpx rich typer msgspec asyncio pumice.config pumice.app"),
         (
             "import contextlib, pumice.cli.main as m\nwith contextlib.suppress(SystemExit): m.main(['--help'])",
             "numpy httpx rich msgspec asyncio pumice.config pumice.app",
         ),
-        ("import pumice.cli.serve", "httpx rich uvicorn starlette grpc sqlalchemy onnxruntime"),
+        ("import pumice.cli.serving", "typer pydantic httpx rich uvicorn starlette grpc sqlalchemy onnxruntime"),
     ],
 )
 def test_only_what_is_needed_is_imported(code: str, unwanted: str) -> None:

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
+from itertools import takewhile
 from types import MappingProxyType
-from typing import Annotated
 
-import typer
-
-from pumice.__about__ import __version__
-from pumice.cli.lazy import Target, group_of
+from pumice.cli.target import Target
 from pumice.domain.errors import PumiceError
 
 COMMANDS: Mapping[str, Target] = MappingProxyType(
@@ -24,6 +21,9 @@ COMMANDS: Mapping[str, Target] = MappingProxyType(
 )
 """The commands by name."""
 
+_INTERRUPTED = 130
+"""What shells expect of a program that Ctrl-C has ended."""
+
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command line and exit.
@@ -32,37 +32,32 @@ def main(arguments: Sequence[str] | None = None) -> None:
         arguments: The words after ``pumice``; the process's own if left out.
     """
     words = sys.argv[1:] if arguments is None else list(arguments)
-    debug = False
-
-    def remember(
-        debug_: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
-        version: Annotated[  # noqa: ARG001 - acts in its callback
-            bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
-        ] = False,
-    ) -> None:
-        """Take a trained model, make it light, prove that it is still right, and serve it."""
-        nonlocal debug
-        debug = debug_
-
-    app = typer.Typer(
-        no_args_is_help=True,
-        rich_markup_mode=None,
-        context_settings={"help_option_names": ["-h", "--help"]},
-    )
-    app.callback()(remember)
     try:
-        group_of(app, COMMANDS).main(words, prog_name="pumice")
+        _run(words)
+    except KeyboardInterrupt:
+        sys.exit(_INTERRUPTED)
     except PumiceError as error:
         from pumice.cli.errors import exit_code, show
 
-        show(error, debug=debug or _logs_debug())
+        show(error, debug="--debug" in takewhile(_is_option, words) or _logs_debug())
         sys.exit(exit_code(error))
 
 
-def _show_version(wanted: bool) -> None:
-    if wanted:
-        typer.echo(f"pumice {__version__}")
-        raise typer.Exit
+def _run(words: list[str]) -> None:
+    if words[:1] == ["serve"]:
+        from pumice.cli.serving import read_plain, run_server
+
+        wish = read_plain(words[1:])
+        if wish is not None:
+            run_server(wish)
+            return
+    from pumice.cli.face import run
+
+    run(words, COMMANDS)
+
+
+def _is_option(word: str) -> bool:
+    return word.startswith("-")
 
 
 def _logs_debug() -> bool:

@@ -1,15 +1,13 @@
-"""``pumice serve``: the server, from settings to the last answer."""
+"""``pumice serve`` as its users see it; what it does is in `pumice.cli.serving`."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from pumice.app import Server, with_names
-from pumice.config import Settings, load_settings, replica_environment
-from pumice.domain.errors import BadSetting
+from pumice.cli.serving import Wish, run_server
 
 
 def serve(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
@@ -38,7 +36,7 @@ def serve(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
     ] = None,
 ) -> None:
     """Serve models over REST and gRPC until SIGTERM or Ctrl-C."""
-    given = {
+    given: dict[str, str | float | None] = {
         "host": host,
         "port": port,
         "grpc_port": grpc_port,
@@ -53,32 +51,4 @@ def serve(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
         "log_level": log_level,
         "log_format": log_format,
     }
-    run_server(given, sources or [], file, announce)
-
-
-def run_server(given: dict[str, Any], sources: list[str], file: Path | None, announce: Path | None) -> None:
-    """Serve with these settings until told to stop.
-
-    Args:
-        given: Settings of the command line; None counts as not given.
-        sources: ``[NAME=]SOURCE`` arguments.
-        file: YAML file of settings.
-        announce: File that is told the addresses.
-
-    Raises:
-        PumiceError: A setting is wrong, or a model cannot be loaded.
-    """
-    if sources:
-        given = given | {"models": with_names(sources)}
-    settings = load_settings(given, file)
-    if not settings.models:
-        raise BadSetting("SOURCE", "nothing to serve", "a path or module:Class as argument, or 'models' in a file")
-    server = Server(settings, replica_environment())  # the replicas load from here on
-    _set_up_logs(settings)
-    server.run(announce)
-
-
-def _set_up_logs(settings: Settings) -> None:
-    from pumice.observe.logs import set_up_logs
-
-    set_up_logs(settings.log_level, settings.log_format)
+    run_server(Wish(given, sources or [], file, announce))
