@@ -64,7 +64,7 @@ def typed_request(datatype: str, shape: list[int], field: str, items: list[objec
 
 def refusal(message: pb.ModelInferRequest, kind: type[PumiceError] = MalformedInput) -> str:
     with pytest.raises(kind) as caught:
-        grpc_codec.read_infer(message, 0)
+        grpc_codec.read_infer(message)
     return caught.value.message
 
 
@@ -75,7 +75,7 @@ def answer(outputs: dict[str, np.ndarray], wire: WireRequest | None = None) -> p
 
 @given(tensors, tensors)
 def test_raw_tensors_come_in_and_go_out_as_they_are(first: np.ndarray, second: np.ndarray) -> None:
-    wire = grpc_codec.read_infer(raw_request(a=first, b=second), 0)
+    wire = grpc_codec.read_infer(raw_request(a=first, b=second))
     response = answer(wire.request.inputs)
     assert [output.name for output in response.outputs] == ["a", "b"]
     for array, output, raw in zip((first, second), response.outputs, response.raw_output_contents, strict=True):
@@ -88,13 +88,13 @@ def test_raw_tensors_come_in_and_go_out_as_they_are(first: np.ndarray, second: n
 def test_typed_tensors_come_in_as_they_are(array: np.ndarray) -> None:
     datatype = name_of(array)
     message = typed_request(datatype, list(array.shape), TYPED[datatype], array.ravel().tolist())
-    read = grpc_codec.read_infer(message, 0).request.inputs["x"]
+    read = grpc_codec.read_infer(message).request.inputs["x"]
     assert read.dtype == array.dtype
     np.testing.assert_array_equal(read, array)
 
 
 def test_raw_numbers_are_not_copied_and_cannot_be_changed() -> None:
-    read = grpc_codec.read_infer(raw_request(x=np.ones((2, 2), np.float32)), 0).request.inputs["x"]
+    read = grpc_codec.read_infer(raw_request(x=np.ones((2, 2), np.float32))).request.inputs["x"]
     assert read.base is not None
     assert not read.flags.writeable
 
@@ -112,7 +112,7 @@ def test_the_length_of_raw_contents_is_written_as_protobuf_wants_it(size: int) -
 @given(st.binary(max_size=64))
 def test_bytes_that_are_no_message_are_the_callers_fault(body: bytes) -> None:
     with suppress(MalformedInput, Unsupported):
-        grpc_codec.read_infer(grpc_codec.parse_message(pb.ModelInferRequest, body), 0)
+        grpc_codec.read_infer(grpc_codec.parse_message(pb.ModelInferRequest, body))
 
 
 def test_raw_contents_are_for_all_inputs_or_for_none() -> None:
@@ -130,7 +130,7 @@ def test_raw_and_typed_contents_exclude_each_other() -> None:
 def test_typed_contents_that_are_there_but_empty_do_no_harm_beside_raw_ones() -> None:
     message = raw_request(a=np.ones(2, np.int32))
     message.inputs[0].contents.SetInParent()
-    assert grpc_codec.read_infer(message, 0).request.inputs["a"].tolist() == [1, 1]
+    assert grpc_codec.read_infer(message).request.inputs["a"].tolist() == [1, 1]
 
 
 def test_half_floats_can_come_only_raw() -> None:
@@ -173,7 +173,7 @@ def test_parameters_of_every_type_reach_the_model() -> None:
     message.parameters["name"].string_param = "é"
     message.parameters["rate"].double_param = 0.25
     message.parameters["big"].uint64_param = 2**63
-    request = grpc_codec.read_infer(message, 0).request
+    request = grpc_codec.read_infer(message).request
     assert request.parameters == {"flag": False, "count": -3, "name": "é", "rate": 0.25, "big": 2**63}
     assert request.priority == DEFAULT_PRIORITY
 
@@ -184,10 +184,10 @@ def test_reserved_parameters_are_the_protocols_own() -> None:
     message.parameters["timeout"].int64_param = 1_500_000
     message.parameters["binary_data_output"].bool_param = True
     message.parameters["sequence_id"].int64_param = 0
-    request = grpc_codec.read_infer(message, 100).request
-    assert request.parameters == {}
-    assert request.priority == 1
-    assert request.deadline == 101.5
+    wire = grpc_codec.read_infer(message)
+    assert wire.request.parameters == {}
+    assert wire.request.priority == 1
+    assert wire.timeout_s == 1.5
 
 
 def test_sequences_and_empty_parameters_are_refused() -> None:
@@ -214,7 +214,7 @@ def test_only_the_outputs_that_are_asked_for_are_sent_in_their_order() -> None:
     message.id = "id-1"
     for name in ("c", "a"):
         message.outputs.add(name=name)
-    wire = grpc_codec.read_infer(message, 0)
+    wire = grpc_codec.read_infer(message)
     response = answer({name: np.zeros(1, np.int8) for name in "abc"}, wire)
     assert [output.name for output in response.outputs] == ["c", "a"]
     assert (response.id, response.model_name, response.model_version) == ("id-1", "m", "2")

@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 import grpc
@@ -88,24 +87,29 @@ def unary(operation: Operation) -> UnaryHandler:
     return grpc.unary_unary_rpc_method_handler(handle)
 
 
-@contextmanager
-def counted(stats: VersionStats, protocol: str) -> Iterator[None]:
-    """Count the request that is answered inside, by its outcome.
+class Counted:
+    """Counts the request that is answered inside of a ``with`` block, by its outcome.
 
     Args:
         stats: Counters of the version that it is for.
         protocol: Label of the face in the metrics.
     """
-    begun = time.perf_counter()
-    status = grpc.StatusCode.INTERNAL
-    try:
-        yield
-        status = grpc.StatusCode.OK
-    except PumiceError as error:
-        status = status_of(error)
-        raise
-    except asyncio.CancelledError:
-        status = grpc.StatusCode.CANCELLED
-        raise
-    finally:
-        stats.finished(protocol, status.name, time.perf_counter() - begun)
+
+    __slots__ = ("_begun", "_protocol", "_stats")
+
+    def __init__(self, stats: VersionStats, protocol: str) -> None:
+        self._stats = stats
+        self._protocol = protocol
+
+    def __enter__(self) -> None:
+        self._begun = time.perf_counter()
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        code = "OK" if error is None else _code_of(error)
+        self._stats.finished(self._protocol, code, time.perf_counter() - self._begun)
+
+
+def _code_of(error: BaseException) -> str:
+    if isinstance(error, asyncio.CancelledError):
+        return grpc.StatusCode.CANCELLED.name
+    return status_of(error if isinstance(error, PumiceError) else PumiceError()).name

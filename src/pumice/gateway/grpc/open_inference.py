@@ -10,7 +10,7 @@ import grpc
 from pumice.__about__ import __version__
 from pumice.domain.errors import ModelNotReady
 from pumice.domain.signature import Tensor
-from pumice.gateway.grpc.calls import Call, Operation, counted, unary
+from pumice.gateway.grpc.calls import Call, Counted, Operation, unary
 from pumice.protocol.oip import grpc_codec
 from pumice.protocol.oip.proto import open_inference_pb2 as pb
 from pumice.service.inference import Inference
@@ -51,9 +51,10 @@ class OpenInference:
         """Run one inference."""
         message = grpc_codec.parse_message(pb.ModelInferRequest, body)
         served = self._catalog.find(message.model_name, message.model_version)
-        with counted(served.stats, PROTOCOL):
+        with Counted(served.stats, PROTOCOL):
+            wire = grpc_codec.read_infer(message)
             now = time.monotonic()
-            wire = grpc_codec.read_infer(message, now)
+            wire.start(now)
             call.carry(wire.request, now)
             result = await self._inference.infer(served.name, served.version, wire.request)
             return grpc_codec.encode_result(result, wire)

@@ -12,7 +12,7 @@ from pumice.domain.errors import MalformedInput, ModelNotReady, Unsupported
 from pumice.domain.model import Profile
 from pumice.domain.request import InferRequest, InferResult
 from pumice.domain.signature import Tensor
-from pumice.gateway.grpc.calls import Call, counted, unary
+from pumice.gateway.grpc.calls import Call, Counted, unary
 from pumice.gateway.http.headers import MODEL_VERSION
 from pumice.protocol.oip.grpc_codec import parse_message
 from pumice.protocol.seed.model_service_pb2 import PredictRequest, PredictResponse
@@ -41,7 +41,7 @@ class TextService:
         """Run one text."""
         asked = parse_message(PredictRequest, body)
         served = self._catalog.find(asked.model or self._only())
-        with counted(served.stats, PROTOCOL):
+        with Counted(served.stats, PROTOCOL):
             if served.profile is None:
                 raise ModelNotReady(served.name, served.reason)
             tensor = _text_input(served.name, served.profile)
