@@ -9,16 +9,17 @@ from typing import Any
 
 import msgspec
 
-from pumice.config import ENV_PREFIX, ModelSettings, Settings
+from pumice.config import ModelSettings, Settings
 from pumice.domain.model import ImageInput, Manifest
 from pumice.domain.signature import Signature
+from pumice.environment import PREFIX
 from scripts.reference.markdown import attributes, code, table
 
 LEAD = f"""\
 A setting is looked for in four places; the first that has it wins:
 
 1. the command line (`--max-batch-size 64`),
-2. the environment (`{ENV_PREFIX}MAX_BATCH_SIZE=64`),
+2. the environment (`{PREFIX}MAX_BATCH_SIZE=64`),
 3. the file named with `-f` (`max_batch_size: 64`),
 4. the default.
 
@@ -48,7 +49,7 @@ def page() -> str:
             "# Settings\n",
             LEAD,
             "## The server\n",
-            f"In the environment, put `{ENV_PREFIX}` before the name, in capitals.\n",
+            f"In the environment, put `{PREFIX}` before the name, in capitals.\n",
             _described(Settings),
             "## A model\n",
             "An entry of `models` in the file. What it leaves out is taken from the server's setting of that name.\n",

@@ -1,13 +1,12 @@
 """Settings, read in one place.
 
 Precedence, highest first: command line, environment (``PUMICE_*``), file (``-f pumice.yaml``), default.
-Nothing else in the package reads the environment.
+`pumice.environment` alone reads the environment.
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -16,8 +15,7 @@ from msgspec import Meta
 
 from pumice.domain.errors import BadSetting
 from pumice.domain.model import Manifest
-
-ENV_PREFIX = "PUMICE_"
+from pumice.environment import own_settings
 
 
 class ModelSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -105,21 +103,14 @@ def load_settings(
         BadSetting: A key is unknown or a value is not allowed; the message names the origin.
     """
     merged: dict[str, Any] = {}
-    env = os.environ if environ is None else environ
     for origin, values in (
         (str(file), _from_file(file) if file else {}),
-        ("environment", dict(_from_environment(env))),
+        ("environment", own_settings(environ)),
         ("command line", {k: v for k, v in command_line.items() if v is not None}),
     ):
         merged |= values
         _convert(merged, origin)
     return _convert(merged, "settings")
-
-
-def replica_environment(environ: Mapping[str, str] | None = None) -> dict[str, str]:
-    """The environment of a replica's process: the server's own, less Pumice's settings."""
-    env = os.environ if environ is None else environ
-    return {key: value for key, value in env.items() if not key.startswith(ENV_PREFIX)}
 
 
 def parse_manifest(data: object, origin: str) -> Manifest:
@@ -157,9 +148,3 @@ def _from_file(file: Path) -> dict[str, Any]:
     if not isinstance(data, dict):
         raise BadSetting(str(file), type(data).__name__, "a mapping of settings, for example 'models: [...]'")
     return data
-
-
-def _from_environment(environ: Mapping[str, str]) -> Iterator[tuple[str, Any]]:
-    for key, value in environ.items():
-        if key.startswith(ENV_PREFIX):
-            yield key.removeprefix(ENV_PREFIX).lower(), value

@@ -48,17 +48,17 @@ def test_the_domain_does_no_io() -> None:
     assert not found, f"the domain takes values and gives values: {found}"
 
 
-def test_the_environment_is_read_in_the_settings_alone() -> None:
+def test_the_environment_is_read_in_one_place_alone() -> None:
     found = []
     for path in package_files():
-        if path != PACKAGE / "config.py":
+        if path != PACKAGE / "environment.py":
             found += [f"{name_of(path)}:{line} {name}" for name, line in dotted(path) if name in ENVIRONMENT]
             found += [
                 f"{name_of(path)}:{line} from os import {name}"
                 for base, name, line in imports_in(path)
                 if f"{base}.{name}" in ENVIRONMENT
             ]
-    assert not found, f"ask for the value as a parameter; config.py reads the environment: {found}"
+    assert not found, f"ask for the value as a parameter; environment.py reads the environment: {found}"
 
 
 def test_no_test_sleeps() -> None:

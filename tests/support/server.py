@@ -50,7 +50,7 @@ class RunningServer:
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [
-                    *(sys.executable, "-m", "pumice.cli.main", "serve", *self._arguments),
+                    *(sys.executable, "-m", "pumice", "serve", *self._arguments),
                     *("--port", "0", "--grpc-port", "0", "--announce", str(self._announce)),
                 ],
                 stdout=log,

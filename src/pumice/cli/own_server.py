@@ -75,7 +75,7 @@ class OwnServer:
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
                 [
-                    *(sys.executable, "-P", "-m", "pumice.cli.main", "serve", *self._arguments, *ports),
+                    *(sys.executable, "-P", "-m", "pumice", "serve", *self._arguments, *ports),
                     *("--announce", str(announce)),
                 ],
                 stdin=subprocess.DEVNULL,

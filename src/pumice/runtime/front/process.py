@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 import struct
-import subprocess
-import sys
 from pathlib import Path
 
 import msgspec
@@ -14,6 +11,7 @@ import msgspec
 from pumice.domain.errors import ModelFailed
 from pumice.domain.model import Profile
 from pumice.protocol.frames import ErrorRecord, Loaded, WorkerSpec, error_of
+from pumice.runtime.front.spawn import start_worker, take_spare
 
 _LENGTH = struct.Struct("<I")
 _MAX_MESSAGE = 64 * 1024 * 1024
@@ -29,17 +27,8 @@ class WorkerProcess:
 
     def __init__(self, spec: WorkerSpec, environ: dict[str, str]) -> None:
         self.spec = spec
-        self._lifeline, theirs = socket.socketpair()
-        try:
-            # -P: a file in the working directory must not stand in for a library
-            self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "pumice.runtime.worker", str(theirs.fileno())],
-                pass_fds=[theirs.fileno()],
-                stdin=subprocess.DEVNULL,
-                env=environ,
-            )
-        finally:
-            theirs.close()
+        started = take_spare() or start_worker(environ)
+        self._process, self._lifeline = started.process, started.lifeline
         data = msgspec.msgpack.encode(spec)
         self._lifeline.sendall(_LENGTH.pack(len(data)) + data)
         self._lifeline.setblocking(False)

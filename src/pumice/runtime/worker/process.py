@@ -36,7 +36,10 @@ def main() -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     lifeline = socket.socket(fileno=int(sys.argv[1]))
-    spec = msgspec.msgpack.decode(_receive(lifeline), type=WorkerSpec)
+    told = _receive(lifeline)
+    if not told:  # nobody needed this one
+        return
+    spec = msgspec.msgpack.decode(told, type=WorkerSpec)
     _die_with_parent(lifeline)
     try:
         pipeline, profile = _load(spec)
@@ -112,8 +115,8 @@ def _die_with_parent(lifeline: socket.socket) -> None:
 
 def _receive(lifeline: socket.socket) -> bytes:
     with lifeline.makefile("rb") as stream:
-        length = _LENGTH.unpack(stream.read(_LENGTH.size))[0]
-        return stream.read(length)
+        head = stream.read(_LENGTH.size)
+        return stream.read(_LENGTH.unpack(head)[0]) if len(head) == _LENGTH.size else b""
 
 
 def _tell(lifeline: socket.socket, message: Loaded | ErrorRecord) -> None:
