@@ -117,18 +117,20 @@ def _output_head(name: str, datatype: str, shape: tuple[int, ...]) -> bytes:
 
 
 def _read_inputs(message: ModelInferRequest) -> dict[str, np.ndarray]:
-    raw = message.raw_input_contents
-    if raw and len(raw) != len(message.inputs):
-        given = f"{len(raw)} entries for {len(message.inputs)} inputs"
+    # slices, since a repeated field makes a list in one step, and iterators in one for each element
+    inputs = message.inputs[:]
+    raw = message.raw_input_contents[:]
+    if raw and len(raw) != len(inputs):
+        given = f"{len(raw)} entries for {len(inputs)} inputs"
         raise MalformedInput("raw_input_contents", f"{given}; send one for each, in their order")
     arrays: dict[str, np.ndarray] = {}
-    for index, tensor in enumerate(message.inputs):
+    for index, tensor in enumerate(inputs):
         name = tensor.name
         if name in arrays:
             raise MalformedInput(f"input '{name}'", "given twice")
         if tensor.parameters:
             _refuse_extensions(f"input '{name}'", tensor.parameters)
-        shape = tuple(tensor.shape)
+        shape = tuple(tensor.shape[:])
         if not raw:
             arrays[name] = _from_contents(name, tensor.datatype, shape, tensor.contents)
             continue

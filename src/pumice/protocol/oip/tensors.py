@@ -22,7 +22,7 @@ def check_shape(name: str, shape: tuple[int, ...]) -> int:
     Raises:
         MalformedInput: A size is negative, there are too many axes, or an empty tensor has impossibly long ones.
     """
-    if len(shape) > MAX_RANK or any(size < 0 for size in shape):
+    if len(shape) > MAX_RANK or (shape and min(shape) < 0):
         raise MalformedInput(f"shape of '{name}'", f"{list(shape)[:8]}; expected up to {MAX_RANK} sizes >= 0")
     count = prod(shape)
     # numpy makes no array whose axes, the empty ones aside, go beyond its index type
