@@ -17,10 +17,16 @@ def test_the_curve_finds_the_line() -> None:
     assert curve.line == pytest.approx((0.003, 0.002), rel=1e-6)
 
 
-def test_one_size_alone_counts_half_as_fixed() -> None:
+def test_batches_of_one_size_keep_the_parts_that_were_known() -> None:
     curve = LatencyCurve()
-    curve.observe(8, 0.016)
-    assert curve.line == pytest.approx((0.001, 0.008))
+    for rows in [1, 4, 16, 8, 2, 32] * 5:
+        curve.observe(rows, 0.003 * rows + 0.002)
+    for _ in range(1000):
+        assert curve.line == pytest.approx((0.003, 0.002), rel=1e-3)
+        curve.observe(8, 0.003 * 8 + 0.002)
+    for _ in range(1000):  # the machine became half as fast
+        curve.observe(8, 2 * (0.003 * 8 + 0.002))
+    assert curve.line == pytest.approx((0.006, 0.004), rel=1e-3)
 
 
 @given(st.lists(st.tuples(st.integers(1, 64), st.floats(0, 10)), min_size=1, max_size=50))
@@ -41,13 +47,20 @@ def taught(per_row: float, fixed: float, max_rows: int = 32, max_delay: float = 
 
 
 def test_free_replicas_share_what_costs_by_the_row() -> None:
-    assert taught(0.004, 0.002).rows_for(16, free=2) == 8
-    assert taught(0.004, 0.002).rows_for(15, free=2) == 8
-    assert taught(0.004, 0.002).rows_for(200, free=2) == 32
+    assert taught(0.004, 0.002).rows_for(16, 2, (), 0.0) == 8
+    assert taught(0.004, 0.002).rows_for(15, 2, (), 0.0) == 8
+    assert taught(0.004, 0.002).rows_for(200, 2, (), 0.0) == 32
+
+
+def test_a_replica_leaves_rows_to_one_that_is_soon_free() -> None:
+    sharing = taught(0.004, 0.002)
+    assert sharing.rows_for(15, 1, [(1, 0.0)], 0.001) == 8
+    assert sharing.rows_for(15, 1, [(32, 0.0)], 0.001) == 32  # the other one is busy for long: nobody waits for it
+    assert sharing.rows_for(8, 1, [(8, 0.0)], 0.001) == 32  # nothing to even out
 
 
 def test_a_model_that_costs_by_the_batch_is_not_split() -> None:
-    assert taught(0.000001, 0.0005).rows_for(16, free=2) == 32
+    assert taught(0.000001, 0.0005).rows_for(16, 2, (), 0.0) == 32
 
 
 def test_a_batch_waits_for_callers_that_come_back() -> None:

@@ -46,6 +46,7 @@ class Dispatcher:
         self._stats = stats
         self._queue = PendingQueue(self._expired)
         self._idle: list[Replica] = []
+        self._running: dict[Replica, tuple[int, float]] = {}  # rows and start of each batch
         self._flush_due = False
         self._hold: asyncio.TimerHandle | None = None
         self._loop = asyncio.get_running_loop()
@@ -93,8 +94,12 @@ class Dispatcher:
         self._stats.inference_seconds.observe(head.seconds)
         self._sharing.answered(batch.rows, len(batch.tickets), now - batch.started, now)
         self._idle.append(replica)
-        if len(self._queue):
+        self._running.pop(replica, None)
+        waiting = len(self._queue)
+        if waiting and not self._sharing.by_the_batch(waiting):
             self._flush()
+        else:
+            self._flush_soon()
         if head.error is not None:
             self._failed(batch, head)
             return
@@ -108,6 +113,7 @@ class Dispatcher:
 
     def lost(self, replica: Replica, batch: Batch | None) -> None:
         """A replica died; run its batch on another."""
+        self._running.pop(replica, None)
         if replica in self._idle:
             self._idle.remove(replica)
         again: list[Ticket] = []
@@ -173,13 +179,16 @@ class Dispatcher:
             if until > now and not oldest.alone:
                 self._hold = self._loop.call_later(until - now, self._flush)
                 return
-            tickets = self._queue.take(lane, self._sharing.rows_for(lane.rows, len(self._idle)), now)
+            rows = self._sharing.rows_for(lane.rows, len(self._idle), tuple(self._running.values()), now)
+            tickets = self._queue.take(lane, rows, now)
             batch = self._batcher.join(tickets) if tickets else None
             if batch is not None:
                 self._send(batch, now)
 
     def _send(self, batch: Batch, now: float) -> None:
-        self._idle.pop().run(batch)
+        replica = self._idle.pop()
+        replica.run(batch)
+        self._running[replica] = (batch.rows, batch.started)
         observe = self._stats.queue_seconds.observe
         for ticket in batch.tickets:
             observe(now - ticket.enqueued)

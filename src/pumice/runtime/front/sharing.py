@@ -7,9 +7,11 @@ for the callers that it has just answered.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from pumice.runtime.front.curve import LatencyCurve
 
-_LONGEST_HOLD = 0.003
+_LONGEST_HOLD = 0.01
 """Longest wait for the callers that were just answered (s)."""
 
 _SHORTEST_HOLD = 0.0003
@@ -83,14 +85,31 @@ class Sharing:
             until = max(until, self._window_end)
         return until
 
-    def rows_for(self, waiting_rows: int, free: int) -> int:
-        """Say how many rows the next batch takes when so many replicas are free.
+    def by_the_batch(self, waiting_rows: int) -> bool:
+        """Whether a batch of these rows costs more for being one than for its rows: a fuller one is worth a turn."""
+        per_row, fixed = self.curve.line
+        return per_row * waiting_rows < fixed
 
-        Sharing pays when the rows that a replica is spared take longer than the fixed cost of one more batch.
+    def rows_for(self, waiting_rows: int, free: int, running: Sequence[tuple[int, float]], now: float) -> int:
+        """Say how many rows the next batch takes.
+
+        The rows that wait are shared with the replicas that are free too, and with one that will be free so soon that
+        it answers its share no later than a batch of all of them would be answered. Without the second, a replica that
+        once got 15 of 16 callers would keep them: each batch's callers come back when it ends. It pays when the rows
+        that are left take longer than the fixed cost of one more batch.
+
+        Args:
+            waiting_rows: Rows that wait.
+            free: Replicas that are free, this one among them; at least 1.
+            running: Rows of each batch that runs, and when it began (s).
+            now: The monotonic clock (s).
         """
-        if free > 1 and waiting_rows > 1:
-            per_row, fixed = self.curve.line
-            share = -(-waiting_rows // free)
-            if per_row * (waiting_rows - share) > fixed:
-                return min(share, self.max_rows)
+        per_row, fixed = self.curve.line
+        share = -(-waiting_rows // free)
+        if free == 1 and running:
+            per_replica = -(-(waiting_rows + sum(rows for rows, _ in running)) // (1 + len(running)))
+            free_in = min(started + per_row * rows + fixed for rows, started in running) - now
+            share = per_replica if free_in < per_row * per_replica else waiting_rows
+        if per_row * (waiting_rows - share) > fixed:
+            return min(share, self.max_rows)
         return self.max_rows

@@ -30,7 +30,8 @@ from pumice.protocol.frames import (
 from pumice.runtime.memory import receive_pair
 from pumice.runtime.worker.tasks import Pipeline
 
-_READ_BYTES = 256 * 1024
+_READ_BYTES = 32 * 1024
+"""Most that one read takes: nearly every frame, and no buffer so large that it is mapped anew each time (bytes)."""
 
 
 class Connection:
