@@ -13,6 +13,7 @@ import signal
 import tempfile
 import time
 from collections.abc import AsyncIterator, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -94,15 +95,17 @@ class Server:
             # a task may be accepted while the models load
             stack.push_async_callback(tasks.stop)
             stopping = asyncio.create_task(stop.wait())
+            starting = asyncio.create_task(self._start_grpc(inference))
             ready = asyncio.create_task(self._until_ready())
             await asyncio.wait({ready, stopping}, return_when=asyncio.FIRST_COMPLETED)
             if not ready.done():
                 ready.cancel()
+                starting.cancel()
                 return
             await ready
             seconds = time.monotonic() - started
             _log.info("ready", extra={"url": f"http://{settings.host}:{port}", "seconds": round(seconds, 3)})
-            grpc = await self._start_grpc(inference)
+            grpc = await starting
             if grpc is not None:
                 stack.push_async_callback(grpc.stop, settings.drain_timeout)
             await tasks.start()
@@ -122,6 +125,8 @@ class Server:
     async def _start_grpc(self, inference: Inference) -> GrpcServer | None:
         if self._settings.grpc_port < 0:
             return None
+        # its import takes a while; in a thread, a replica that is ready meanwhile is heard
+        await asyncio.to_thread(import_module, "pumice.gateway.grpc")
         from pumice.gateway.grpc import GrpcOptions, start_grpc
 
         settings = self._settings
