@@ -42,6 +42,9 @@ def all_bounds(results: Results) -> list[Bound]:
         found += bounds_b(results)
     if "pumice" in results.starts:
         found += bounds_start(results)
+    failed = results.extras.get("failed_while_killing")
+    if failed is not None:
+        found.append(Bound("a replica killed every second for 20 s: failed requests", failed, 0, "at most"))
     return found
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from benchmarks import paths
 from benchmarks.bounds import all_bounds
 from benchmarks.chart import draw
+from benchmarks.kills import run_kills
 from benchmarks.machine import machine, version
 from benchmarks.report import as_markdown, as_text
 from benchmarks.rounds import Plan, run_rounds
@@ -25,13 +26,13 @@ from benchmarks.setup_peers import setup
 from benchmarks.startup import run_startup
 from benchmarks.workloads import WORKLOADS
 
-PARTS = (*WORKLOADS, "start")
+PARTS = (*WORKLOADS, "start", "kills")
 
 
 def arguments() -> argparse.Namespace:
     """Reads the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--workload", default=",".join(PARTS), help="which parts: A, B, start; comma-separated")
+    parser.add_argument("--workload", default=",".join(PARTS), help="which parts: A, B, start, kills; comma-separated")
     parser.add_argument("--peers", default=",".join(SERVERS), help="which servers, pumice among them; comma-separated")
     parser.add_argument("--connections", default="", help="only these numbers of connections; comma-separated")
     parser.add_argument("--rounds", type=int, default=5, help="rounds over all servers")
@@ -62,6 +63,8 @@ def run(given: argparse.Namespace) -> Results:
     for key in parts:
         if key == "start":
             run_startup(servers, given.starts, results)
+        elif key == "kills":
+            run_kills(results)
         else:
             run_rounds(plan, WORKLOADS[key], results)
         write(results)  # what has been measured is kept if a later part breaks

@@ -12,6 +12,7 @@ from pumice.__about__ import __version__
 if TYPE_CHECKING:
     from pumice.client import AsyncClient, Client
     from pumice.domain.signature import Signature, Tensor
+    from pumice.engines.context import current_traces
     from pumice.engines.python.model import Model
 
 _HOMES = {
@@ -20,9 +21,10 @@ _HOMES = {
     "Model": "pumice.engines.python.model",
     "Signature": "pumice.domain.signature",
     "Tensor": "pumice.domain.signature",
+    "current_traces": "pumice.engines.context",
 }
 
-__all__ = ["AsyncClient", "Client", "Model", "Signature", "Tensor", "__version__"]
+__all__ = ["AsyncClient", "Client", "Model", "Signature", "Tensor", "__version__", "current_traces"]
 
 
 def __getattr__(name: str) -> object:

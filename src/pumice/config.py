@@ -23,7 +23,12 @@ class ModelSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
 
     name: Annotated[str, Meta(description="Name under which callers find the model.")]
     source: Annotated[str, Meta(description="A path, or `module:Class` for a Python model.")]
-    version: Annotated[str, Meta(description="Version shown to callers.")] = "1"
+    version: Annotated[
+        str,
+        Meta(
+            description="Version shown to callers: letters, digits, `.`, `_`, `-`.", pattern=r"^[A-Za-z0-9._-]{1,64}$"
+        ),
+    ] = "1"
     replicas: Annotated[int | None, Meta(description="Worker processes that hold the model.")] = None
     threads: Annotated[int | None, Meta(description="Threads of one inference; 0: cores / replicas.")] = None
     provider: Annotated[str | None, Meta(description="Execution provider.")] = None

@@ -19,9 +19,11 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     names = {
         "double": "Doubler",
         "gated": "Gated",
+        "turns": "Turns",
         "size": "BatchSize",
         "picky": "Picky",
         "shout": "Shout",
+        "traced": "Traced",
         "mixed": "Mixed",
         "big": "Big",
     }

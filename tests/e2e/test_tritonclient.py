@@ -64,7 +64,7 @@ def test_compression_both_ways(client: Any, algorithm: str) -> None:
 
 @pytest.mark.parametrize("binary", [True, False])
 def test_texts(client: Any, binary: bool) -> None:
-    text = np.array([b"hi", "好b".encode()], dtype=object)
+    text: np.ndarray = np.array([b"hi", "好b".encode()], dtype=object)
     result = client.infer("shout", [tensor("text", text, binary=binary)])
     assert [item.decode() for item in result.as_numpy("loud")] == ["HI", "好B"]
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pumice import Model, Signature, Tensor
+from pumice import Model, Signature, Tensor, current_traces
 
 Arrays = Mapping[str, np.ndarray]
 
@@ -36,6 +36,17 @@ class Gated(Model):
         while gate is not None and not Path(str(gate)).exists():
             threading.Event().wait(0.005)
         return {"y": inputs["x"] * 2}
+
+
+class Turns(Gated):
+    """Held as `Gated` is; answers which run it was in, counted from 1."""
+
+    runs = 0
+
+    def predict(self, inputs: Arrays, parameters: Mapping[str, object]) -> dict[str, np.ndarray]:
+        self.runs += 1
+        super().predict(inputs, parameters)
+        return {"y": np.full_like(inputs["x"], self.runs)}
 
 
 class BatchSize(Model):
@@ -95,6 +106,17 @@ class Shout(Model):
         loud = np.empty(len(inputs["text"]), dtype=object)
         loud[:] = [text.upper() for text in inputs["text"]]
         return {"loud": loud}
+
+
+class Traced(Model):
+    """Answers the trace contexts of its batch, joined."""
+
+    signature = Signature(inputs=[Tensor("x", "FP32", [-1, 4])], outputs=[Tensor("traces", "BYTES", [-1])])
+
+    def predict(self, inputs: Arrays) -> dict[str, np.ndarray]:
+        traces = np.empty(len(inputs["x"]), dtype=object)
+        traces[:] = " ".join(current_traces()).encode()
+        return {"traces": traces}
 
 
 class Mixed(Model):

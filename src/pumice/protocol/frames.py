@@ -98,6 +98,7 @@ class BatchHead(msgspec.Struct, array_like=True, frozen=True):
         tensors: The inputs.
         parameters: The requests' common parameters.
         shared: Bytes of the tensors in shared memory; 0: they are in the payload.
+        traces: Trace contexts of the requests that brought one.
         warm_rows: If not 0, there are no tensors and the replica runs a typical request of so many rows.
     """
 
@@ -106,6 +107,7 @@ class BatchHead(msgspec.Struct, array_like=True, frozen=True):
     parameters: dict[str, Parameter]
     shared: int
     warm_rows: int = 0
+    traces: list[str] = msgspec.field(default_factory=list)
 
 
 class ReplyHead(msgspec.Struct, array_like=True, frozen=True):

@@ -27,8 +27,10 @@ def test_model_metadata(client: httpx.Client) -> None:
         "inputs": [{"name": "x", "datatype": "FP32", "shape": [-1, 4]}],
         "outputs": [{"name": "y", "datatype": "FP32", "shape": [-1, 4]}],
     }
-    assert client.get("/v2/models/double").json() == expected
-    assert client.get("/v2/models/double/versions/1").json() == expected
+    told = client.get("/v2/models/double").json()
+    assert told.pop("parameters")["task"] == "tensor"
+    assert told == expected
+    assert client.get("/v2/models/double/versions/1").json().keys() == told.keys() | {"parameters"}
 
 
 def test_names_with_odd_characters(client: httpx.Client) -> None:

@@ -58,13 +58,18 @@ class TensorMetadata(msgspec.Struct):
 
 
 class ModelMetadata(msgspec.Struct):
-    """What a model takes and gives."""
+    """What a model takes and gives.
+
+    Attributes:
+        parameters: Besides the protocol: the ``task``, and how the model really runs (provider, device, threads).
+    """
 
     name: str
     versions: list[str]
     platform: str
     inputs: list[TensorMetadata]
     outputs: list[TensorMetadata]
+    parameters: dict[str, str | int | float | bool]
 
 
 class ModelReady(msgspec.Struct, omit_defaults=True):
@@ -136,7 +141,8 @@ class _Oip:
         profile = profile_of(served)
         versions = [version.version for version in self._catalog.versions(served.name)]
         inputs, outputs = tensors_of(profile.signature.inputs), tensors_of(profile.signature.outputs)
-        return json_reply(ModelMetadata(served.name, versions, profile.platform, inputs, outputs))
+        parameters = {"task": profile.task, "engine": profile.engine} | profile.placement
+        return json_reply(ModelMetadata(served.name, versions, profile.platform, inputs, outputs, parameters))
 
     async def ready(self, request: Request) -> Response:
         served = self._find(request)

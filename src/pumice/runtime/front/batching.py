@@ -66,7 +66,9 @@ class Batcher:
             return None
         first = sound[0].request
         rows = first.rows if len(sound) == 1 else sum(ticket.request.rows for ticket in sound)
-        return Batch(sound, pack([ticket.request.inputs for ticket in sound], rows), rows, first.parameters)
+        packed = pack([ticket.request.inputs for ticket in sound], rows)
+        traces = [ticket.request.traceparent for ticket in sound if ticket.request.traceparent]
+        return Batch(sound, packed, rows, first.parameters, traces=traces)
 
     def cut(self, batch: Batch, outputs: dict[str, np.ndarray]) -> list[InferResult]:
         """Give every request of a batch its rows.

@@ -37,6 +37,7 @@ class Batch:
         rows: Sum of their rows.
         parameters: Their common parameters.
         warm_rows: If not 0: a warm-up of so many rows, without tickets.
+        traces: Trace contexts of the requests that brought one.
         started: When it was sent, on the monotonic clock (s).
     """
 
@@ -45,6 +46,7 @@ class Batch:
     rows: int
     parameters: dict[str, Parameter] = field(default_factory=dict)
     warm_rows: int = 0
+    traces: list[str] = field(default_factory=list)
     started: float = 0.0
 
 
@@ -100,7 +102,7 @@ class ReplicaLink(asyncio.Protocol):
         self._number += 1
         packed = batch.packed
         shared = packed.nbytes if packed.nbytes >= SHARED_MIN_BYTES else 0
-        head = BatchHead(self._number, packed.heads, batch.parameters, shared, batch.warm_rows)
+        head = BatchHead(self._number, packed.heads, batch.parameters, shared, batch.warm_rows, batch.traces)
         if shared:
             write_shared(self._inputs.view(shared), packed.pieces)
             self._transport.write(frame(head))

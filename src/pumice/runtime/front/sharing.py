@@ -7,6 +7,7 @@ for the callers that it has just answered.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from pumice.runtime.front.curve import LatencyCurve
@@ -16,6 +17,12 @@ _LONGEST_HOLD = 0.01
 
 _SHORTEST_HOLD = 0.0003
 """A fixed cost below this is not worth a wait (s)."""
+
+_WORTH_SAVING = 0.05
+"""A batch is full when more rows would save less than this part of the time a row takes."""
+
+_FULL_AT_LEAST = 8
+"""The fit is not trusted below this (rows)."""
 
 _EXPECT = 0.9
 """Part of the returning callers that is waited for."""
@@ -78,12 +85,20 @@ class Sharing:
         Returns:
             A moment (s); not later than ``now``: let it go.
         """
-        if waiting_rows >= self.max_rows:
+        if waiting_rows >= self.full:
             return now
         until = oldest + self._max_delay
         if self._window_end > now and self._answered * self._returning * _EXPECT - self._seen >= 1.0:
             until = max(until, self._window_end)
         return until
+
+    @property
+    def full(self) -> int:
+        """Rows from which a larger batch is hardly faster by the row, and only makes callers wait for each other."""
+        per_row, fixed = self.curve.line
+        if fixed >= _WORTH_SAVING * per_row * self.max_rows:
+            return self.max_rows
+        return min(max(math.ceil(fixed / (_WORTH_SAVING * per_row)), _FULL_AT_LEAST), self.max_rows)
 
     def by_the_batch(self, waiting_rows: int) -> bool:
         """Whether a batch of these rows costs more for being one than for its rows: a fuller one is worth a turn."""
@@ -111,5 +126,5 @@ class Sharing:
             free_in = min(started + per_row * rows + fixed for rows, started in running) - now
             share = per_replica if free_in < per_row * per_replica else waiting_rows
         if per_row * (waiting_rows - share) > fixed:
-            return min(share, self.max_rows)
-        return self.max_rows
+            return min(share, self.full)
+        return self.full

@@ -14,6 +14,7 @@ import traceback
 import numpy as np
 
 from pumice.domain.errors import ModelFailed, PumiceError
+from pumice.engines.context import set_traces
 from pumice.protocol.frames import (
     MAX_HEADER_BYTES,
     PREFIX,
@@ -140,6 +141,7 @@ def answer(connection: Connection, pipeline: Pipeline, model: str) -> bool:
     head, payload = received
     started = time.perf_counter()
     try:
+        set_traces(tuple(head.traces))
         inputs = _warm(pipeline, head.warm_rows) if head.warm_rows else connection.inputs(head, payload)
         outputs = pipeline.run(inputs, head.parameters)
         seconds = time.perf_counter() - started
