@@ -70,7 +70,7 @@ def test_texts(client: Any, binary: bool) -> None:
 
 
 def test_every_datatype(client: Any) -> None:
-    inputs = {
+    inputs: dict[str, np.ndarray] = {
         "half": np.array([[0.5, 2]], np.float16),
         "long": np.array([2**62], np.int64),
         "flag": np.array([[True, False]]),

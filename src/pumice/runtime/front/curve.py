@@ -1,49 +1,57 @@
-"""How long a batch takes as a line over its rows, fitted while serving."""
+"""How long a batch takes as a line over its rows, known well enough while serving."""
 
 from __future__ import annotations
 
+_FADE = 0.95
+"""Weight that the recent batches keep when the next one comes."""
+
+_SMALL_FADE = 0.8
+"""The same for batches of the smallest size."""
+
+_APART = 1.5
+"""The mean must be so many times the smallest size to tell a slope."""
+
 
 class LatencyCurve:
-    """``seconds = per_row * rows + fixed``, by least squares in which old batches fade.
+    """``seconds = per_row * rows + fixed``, through the smallest batches seen and the recent mean.
 
-    While all batches have about the same size they cannot tell the two apart: then the parts stay as they were last
-    known, a quarter fixed at first, and only their sum follows.
-
-    Args:
-        fade: Weight that an observation keeps when the next one comes.
+    Least squares over recent batches was tried first: they are nearly all of one size, and the noise of a shared
+    machine then decides how steep the line is. Two points that lie apart hold.
     """
 
-    __slots__ = ("_fade", "_fixed_part", "_mean_rows", "_n", "_nn", "_nt", "_t", "_weight")
+    __slots__ = ("_fixed_part", "_mean_rows", "_mean_seconds", "_small_rows", "_small_seconds")
 
-    def __init__(self, fade: float = 0.98) -> None:
-        self._fade = fade
-        self._fixed_part = 0.25  # of the mean batch's time
-        self._mean_rows = 1.0  # of the batches that told it
-        self._weight = self._n = self._nn = self._t = self._nt = 0.0
+    def __init__(self) -> None:
+        self._mean_rows = self._mean_seconds = 0.0
+        self._small_rows = 0
+        self._small_seconds = 0.0
+        self._fixed_part = 0.25  # of a smallest batch's time; only until a slope was seen
 
     def observe(self, rows: int, seconds: float) -> None:
         """Learn from one batch."""
-        fade = self._fade
-        self._weight = fade * self._weight + 1.0
-        self._n = fade * self._n + rows
-        self._nn = fade * self._nn + rows * rows
-        self._t = fade * self._t + seconds
-        self._nt = fade * self._nt + rows * seconds
+        if not self._small_rows:
+            self._mean_rows, self._mean_seconds = rows, seconds
+        else:
+            self._mean_rows += (1 - _FADE) * (rows - self._mean_rows)
+            self._mean_seconds += (1 - _FADE) * (seconds - self._mean_seconds)
+        if not self._small_rows or rows < self._small_rows:
+            self._small_rows, self._small_seconds = rows, seconds
+        elif rows == self._small_rows:
+            self._small_seconds += (1 - _SMALL_FADE) * (seconds - self._small_seconds)
+        self._learn_slope()
 
     @property
     def line(self) -> tuple[float, float]:
         """(per_row, fixed), both >= 0 (s)."""
-        if not self._weight:
+        if not self._small_rows:
             return 0.0, 0.0
-        mean_n, mean_t = self._n / self._weight, self._t / self._weight
-        variance = self._nn / self._weight - mean_n * mean_n
-        if variance < 0.05 * mean_n * mean_n:
-            # fixed : per_row stays; seen from batches of another size, the fixed part weighs more or less
-            fixed = self._fixed_part * self._mean_rows
-            whole = fixed + (1.0 - self._fixed_part) * mean_n
-            return mean_t * (1.0 - self._fixed_part) / whole, mean_t * fixed / whole
-        slope = (self._nt / self._weight - mean_n * mean_t) / variance
-        slope = min(max(slope, 0.0), mean_t / mean_n)
-        fixed = mean_t - slope * mean_n
-        self._fixed_part, self._mean_rows = (fixed / mean_t if mean_t else 0.0), mean_n
-        return slope, fixed
+        # the parts as they were last told apart, at the speed of now
+        whole = self._fixed_part + (1 - self._fixed_part) * self._mean_rows / self._small_rows
+        small = self._mean_seconds / whole
+        return (1 - self._fixed_part) * small / self._small_rows, self._fixed_part * small
+
+    def _learn_slope(self) -> None:
+        if self._mean_rows >= _APART * self._small_rows and self._small_seconds > 0:
+            slope = (self._mean_seconds - self._small_seconds) / (self._mean_rows - self._small_rows)
+            part = 1 - slope * self._small_rows / self._small_seconds
+            self._fixed_part = min(max(part, 0.0), 1.0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
 from enum import StrEnum
 from typing import Protocol
@@ -22,7 +23,7 @@ _FIRST_BACKOFF = 0.5
 _LONGEST_BACKOFF = 30.0
 _WARM_ROWS = 4
 _WARM_AGAIN_BELOW = 0.05
-"""The second warm-up, of several rows, is left out for models whose first one took longer (s)."""
+"""More warm-ups, which tell what rows and batches cost, are left out for models whose first one took longer (s)."""
 
 
 class ReplicaState(StrEnum):
@@ -36,6 +37,9 @@ class ReplicaState(StrEnum):
 
 class Owner(Protocol):
     """What a replica tells the version that it belongs to."""
+
+    def replica_warmed(self, rows: int, seconds: float) -> None:
+        """A warm-up batch took so long."""
 
     def replica_ready(self, replica: Replica, profile: Profile) -> None:
         """It answers; the profile is what it loaded."""
@@ -155,7 +159,10 @@ class Replica:
             # zeros need not mean anything to a model; it answered, and that is what was asked
             _log.warning("warm-up with zeros failed", extra={"replica": self.name, "problem": error.message})
         elif profile.batchable and head.seconds < _WARM_AGAIN_BELOW and (profile.max_batch_size or _WARM_ROWS) > 1:
-            await self._warm_rows(min(_WARM_ROWS, profile.max_batch_size or _WARM_ROWS))
+            for rows in (min(_WARM_ROWS, profile.max_batch_size or _WARM_ROWS), 1):
+                started = time.monotonic()
+                await self._warm_rows(rows)
+                self._owner.replica_warmed(rows, time.monotonic() - started)
 
     async def _warm_rows(self, rows: int) -> ReplyHead:
         assert self._link is not None  # noqa: S101 - it has just been connected

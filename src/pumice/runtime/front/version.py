@@ -193,6 +193,10 @@ class ServedVersion:
 
     # -- what replicas tell
 
+    def replica_warmed(self, rows: int, seconds: float) -> None:
+        """Learn what rows and batches cost before the first request comes."""
+        self._sharing.curve.observe(rows, seconds)
+
     def replica_ready(self, replica: Replica, profile: Profile) -> None:
         """Give it work."""
         if self._dispatcher is None:
