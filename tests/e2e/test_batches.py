@@ -48,8 +48,11 @@ def test_a_late_request_is_told_while_it_waits(server: RunningServer, tmp_path: 
 
 def test_a_caller_that_goes_away_takes_its_request_along(server: RunningServer, tmp_path: Path) -> None:
     before = metric(server.url, "pumice_batch_size_count", model="gated")
-    with busy(server.url, "gated", tmp_path / "gate"), pytest.raises(httpx.ReadTimeout):
-        httpx.post(f"{server.url}/v2/models/gated/infer", json=body(), timeout=httpx.Timeout(30, read=0.2))
+    with busy(server.url, "gated", tmp_path / "gate"):
+        with pytest.raises(httpx.ReadTimeout):
+            httpx.post(f"{server.url}/v2/models/gated/infer", json=body(), timeout=httpx.Timeout(30, read=0.2))
+        # the server looks at its connections in turn: when this one is answered it has seen the other one's end
+        assert metric(server.url, "pumice_inflight_requests", model="gated") >= 1
     assert output(infer(server.url, "gated")) == [2, 4, 6, 8]
     assert metric(server.url, "pumice_batch_size_count", model="gated") == before + 2
 
