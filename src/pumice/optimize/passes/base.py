@@ -81,9 +81,9 @@ class Pass(abc.ABC):
             problem = f"format '{source.manifest.format}'"
             raise BadArtefact(str(source.path), problem, f"'{self.name}' takes {', '.join(self.formats)}")
         target.mkdir(parents=True)
-        for kept in (source.manifest.tokenizer,):
-            if kept:
-                shutil.copyfile(source.path / kept, target / kept)
+        tokenizer = source.manifest.tokenizer
+        if tokenizer:
+            shutil.copyfile(source.path / tokenizer, target / tokenizer)
         self.transform(source.model, target / source.manifest.model)
         manifest = msgspec.structs.replace(source.manifest, metrics={})
         # by the standard library: people read and edit this file

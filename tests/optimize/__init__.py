@@ -1,0 +1,1 @@
+"""The optimizer: its passes, and what it measures."""

@@ -1,0 +1,53 @@
+"""The INT8 pass on the bundled model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+
+from pumice.cli.demo.quality import BUNDLED
+from pumice.domain.errors import BadArtefact
+from pumice.optimize.measure import Measured, compare
+from pumice.optimize.passes.base import ModelFolder
+from pumice.optimize.passes.int8_dynamic import Int8Dynamic
+
+TEXTS = ["这家酒店很干净", "太差了，再也不来", "书很好看", "电池一天就坏了"] * 8
+
+
+def test_the_lighter_model_is_a_whole_model(tmp_path: Path) -> None:
+    base = ModelFolder.read(BUNDLED)
+    lighter = Int8Dynamic().apply(base, tmp_path / "int8")
+    assert lighter.size_bytes < base.size_bytes / 2
+    assert ModelFolder.read(lighter.path) == lighter
+    assert lighter.manifest == msgspec.structs.replace(base.manifest, metrics={})
+    texts = {"text": np.array([text.encode() for text in TEXTS], dtype=object)}
+    models = Measured(base, threads=1), Measured(lighter, threads=1)
+    labels = models[0].run(texts)["label"].tolist()
+    assert len(set(labels)) == 2
+    seen: list[int] = []
+    told = compare(*models, texts, labels, seen.append)
+    assert sum(seen) == told.examples == len(TEXTS)
+    assert told.base_accuracy.value == 1.0
+    assert told.agreement.value == told.candidate_accuracy.value >= 0.9
+    assert (told.base_bytes, told.candidate_bytes) == (base.size_bytes, lighter.size_bytes)
+    assert [latency.rows for latency in told.latency] == [1, 16]
+    assert all(latency.ratio.low <= latency.ratio.value <= latency.ratio.high for latency in told.latency)
+
+
+def test_a_format_that_it_cannot_take_is_refused(tmp_path: Path) -> None:
+    base = ModelFolder.read(BUNDLED)
+    other = ModelFolder(base.path, msgspec.structs.replace(base.manifest, format="python"))
+    with pytest.raises(BadArtefact, match="'int8-dynamic' takes onnx"):
+        Int8Dynamic().apply(other, tmp_path / "int8")
+    assert not (tmp_path / "int8").exists()
+
+
+def test_a_folder_without_a_model_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BadArtefact, match=r"manifest\.json"):
+        ModelFolder.read(tmp_path)
+    (tmp_path / "manifest.json").write_text('{"format": "onnx", "model": "gone.onnx"}', encoding="utf-8")
+    with pytest.raises(BadArtefact, match=r"gone\.onnx"):
+        ModelFolder.read(tmp_path)
