@@ -46,10 +46,10 @@ def page() -> str:
 
 
 def classes(root: type[PumiceError] = PumiceError) -> Iterator[type[PumiceError]]:
-    """List a class and all below it in the same module, parents first."""
+    """List a class and all below it in the tree of the domain, parents first."""
     yield root
     for child in root.__subclasses__():
-        if child.__module__ == root.__module__:  # the client has some of its own, which no server answers
+        if child.__module__.startswith(errors.__name__):  # the client has some of its own, which no server answers
             yield from classes(child)
 
 

@@ -83,6 +83,6 @@ def test_the_unforeseen_is_logged_whole_and_told_generically(caplog: pytest.LogC
 
 
 def test_what_the_hot_path_imports_is_light() -> None:
-    modules = "pumice.gateway.http.errors, pumice.gateway.http.headers, pumice.gateway.http.compression"
+    modules = "pumice.gateway.http.errors, pumice.gateway.headers, pumice.gateway.http.compression"
     program = f"import sys, {modules}; print([m for m in sys.modules if m.startswith(('starlette', 'anyio'))])"
     assert subprocess.run([sys.executable, "-c", program], capture_output=True, check=True).stdout == b"[]\n"

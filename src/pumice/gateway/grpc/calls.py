@@ -13,7 +13,7 @@ import grpc
 from pumice.domain.errors import PumiceError
 from pumice.domain.request import InferRequest
 from pumice.gateway.grpc.errors import details_of, retry_metadata, status_of
-from pumice.gateway.http.headers import REQUEST_ID, TRACEPARENT, choose_request_id
+from pumice.gateway.headers import REQUEST_ID, TRACEPARENT, choose_request_id
 from pumice.observe.stats import VersionStats
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from pumice.domain.model import Profile
 from pumice.domain.request import InferRequest, InferResult
 from pumice.domain.signature import Tensor
 from pumice.gateway.grpc.calls import Call, Counted, unary
-from pumice.gateway.http.headers import MODEL_VERSION
+from pumice.gateway.headers import MODEL_VERSION
 from pumice.protocol.oip.grpc_codec import parse_message
 from pumice.protocol.seed.model_service_pb2 import PredictRequest, PredictResponse
 from pumice.service.inference import Inference

@@ -6,8 +6,8 @@ from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from pumice.gateway.headers import REQUEST_ID, choose_request_id
 from pumice.gateway.http.errors import internal_error
-from pumice.gateway.http.headers import REQUEST_ID, choose_request_id
 from pumice.gateway.http.reading import route_path
 from pumice.gateway.http.replies import error_reply
 

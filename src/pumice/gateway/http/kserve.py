@@ -20,9 +20,9 @@ from pumice.domain.errors import (
     Unsupported,
 )
 from pumice.domain.request import InferRequest
+from pumice.gateway.headers import MODEL_VERSION
 from pumice.gateway.http.context import HttpContext, Served
 from pumice.gateway.http.endpoint import Answer, Doc, Endpoint, Text
-from pumice.gateway.http.headers import MODEL_VERSION
 from pumice.gateway.http.reading import carry_headers, counted, parameter, profile_of, read_body, while_connected
 from pumice.gateway.http.replies import json_reply
 from pumice.protocol.kserve_v1 import Outputs, Predictions, PredictRequest, decode_predict, encode_answer

@@ -15,7 +15,7 @@ from starlette.types import Receive, Scope
 from pumice.domain.errors import Cancelled, ModelNotReady, PumiceError, TooLarge
 from pumice.domain.model import Profile
 from pumice.domain.request import InferRequest
-from pumice.gateway.http import headers
+from pumice.gateway import headers
 from pumice.gateway.http.compression import decompress
 from pumice.gateway.http.context import Served
 from pumice.gateway.http.errors import status_of

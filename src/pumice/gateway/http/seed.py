@@ -26,9 +26,9 @@ from pumice.domain.errors import (
 )
 from pumice.domain.model import TEXT_TASKS
 from pumice.domain.request import InferRequest, InferResult
+from pumice.gateway.headers import MODEL_VERSION, preferred_wait
 from pumice.gateway.http.context import HttpContext, Served
 from pumice.gateway.http.endpoint import Answer, Doc, Endpoint, Text
-from pumice.gateway.http.headers import MODEL_VERSION, preferred_wait
 from pumice.gateway.http.reading import carry_headers, counted, parameter, path_segment, read_body, while_connected
 from pumice.gateway.http.replies import json_reply
 from pumice.protocol.kserve_v1 import listed

@@ -12,9 +12,9 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from pumice.domain.errors import MalformedInput, ModelNotFound, ModelNotReady, PumiceError, TooLarge
 from pumice.domain.request import InferResult
+from pumice.gateway.headers import choose_request_id, deadline_of
 from pumice.gateway.http.compression import decompress
 from pumice.gateway.http.errors import internal_error, oip_error, retry_after, status_of
-from pumice.gateway.http.headers import choose_request_id, deadline_of
 from pumice.gateway.http.hot.exchange import Exchange
 from pumice.protocol.oip.flat_json import FlatReader
 from pumice.protocol.oip.json_codec import decode_infer, decode_raw, encode_result

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pumice.domain.errors import MalformedInput
-from pumice.gateway.http.headers import MAX_REQUEST_ID, MAX_WAIT_S, choose_request_id, deadline_of, preferred_wait
+from pumice.gateway.headers import MAX_REQUEST_ID, MAX_WAIT_S, choose_request_id, deadline_of, preferred_wait
 
 
 @pytest.mark.parametrize("given_id", ["a", "f47ac10b-58cc", "x y", "~" * MAX_REQUEST_ID])

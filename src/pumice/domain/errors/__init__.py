@@ -1,0 +1,82 @@
+"""The one error tree. Faces map it to HTTP, gRPC and exit codes in one table each.
+
+PumiceError
+├── BadRequest                 the caller's bytes cannot be read
+│   └── MalformedInput
+├── Unfit                      readable, but not what the signature or a limit allows
+│   ├── SignatureMismatch
+│   ├── UncleanText
+│   └── TooLarge
+├── NotFound
+│   ├── ModelNotFound
+│   └── TaskNotFound
+├── Unsupported
+├── Unavailable                come back later
+│   ├── ModelNotReady
+│   ├── Overloaded
+│   └── StorageFailed
+├── DeadlineExceeded
+├── Cancelled
+├── ModelError                 the model, not the caller
+│   ├── ModelFailed
+│   └── BadOutput
+└── SetupError                 the command line, a file or the machine is wrong
+    ├── BadSetting
+    ├── BadArtefact
+    └── MissingDependency
+
+Every class is built from typed fields and says in ``message`` what was given, what is allowed, and what to do.
+"""
+
+from __future__ import annotations
+
+from pumice.domain.errors.availability import (
+    Cancelled,
+    DeadlineExceeded,
+    ModelNotReady,
+    Overloaded,
+    StorageFailed,
+    Unavailable,
+)
+from pumice.domain.errors.base import PumiceError
+from pumice.domain.errors.model import BadOutput, ModelError, ModelFailed
+from pumice.domain.errors.request import (
+    BadRequest,
+    MalformedInput,
+    ModelNotFound,
+    NotFound,
+    SignatureMismatch,
+    TaskNotFound,
+    TooLarge,
+    UncleanText,
+    Unfit,
+    Unsupported,
+)
+from pumice.domain.errors.setup import BadArtefact, BadSetting, MissingDependency, SetupError
+
+__all__ = [
+    "BadArtefact",
+    "BadOutput",
+    "BadRequest",
+    "BadSetting",
+    "Cancelled",
+    "DeadlineExceeded",
+    "MalformedInput",
+    "MissingDependency",
+    "ModelError",
+    "ModelFailed",
+    "ModelNotFound",
+    "ModelNotReady",
+    "NotFound",
+    "Overloaded",
+    "PumiceError",
+    "SetupError",
+    "SignatureMismatch",
+    "StorageFailed",
+    "TaskNotFound",
+    "TooLarge",
+    "Unavailable",
+    "UncleanText",
+    "Unfit",
+    "Unsupported",
+]
