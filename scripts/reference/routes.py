@@ -37,8 +37,11 @@ def page() -> str:
 
 
 def _routes(told: Sequence[tuple[Endpoint, Doc]]) -> str:
-    rows = [(endpoint.method, code(endpoint.path), doc.summary.en, _statuses(doc)) for endpoint, doc in told]
-    return table(("method", "path", "what it does", "answers"), rows)
+    rows = [
+        (endpoint.method, code(endpoint.path), doc.summary.en, endpoint.verb.value, _statuses(doc))
+        for endpoint, doc in told
+    ]
+    return table(("method", "path", "what it does", "needs", "answers"), rows)
 
 
 def _statuses(doc: Doc) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import grpc
 
@@ -63,16 +64,9 @@ async def start_grpc(inference: Inference, options: GrpcOptions) -> GrpcServer:
     Raises:
         BadSetting: The port cannot be had.
     """
-    # Generic handlers only: gRPC waits on one future for each registered method, at every call.
     checks = health.Health(inference.catalog)
-    services = (open_inference.SERVICE, text.SERVICE, health.SERVICE)
     server = grpc.aio.server(
-        handlers=[
-            open_inference.OpenInference(inference).handler(),
-            text.TextService(inference).handler(),
-            checks.handler(),
-            *reflection.handlers(services),
-        ],
+        handlers=all_handlers(inference, checks),
         options=[
             ("grpc.max_receive_message_length", options.max_message_bytes),
             ("grpc.so_reuseport", 0),  # else a second server on the same port takes half of the calls
@@ -86,3 +80,20 @@ async def start_grpc(inference: Inference, options: GrpcOptions) -> GrpcServer:
         raise BadSetting("grpc_port", str(options.port), allowed) from None
     await server.start()
     return GrpcServer(server, checks, port)
+
+
+def all_handlers(inference: Inference, checks: health.Health) -> list[grpc.GenericRpcHandler[Any, Any]]:
+    """List every service; what its methods ask of a caller is in `pumice.gateway.grpc.verbs`.
+
+    Generic handlers only: gRPC waits on one future for each registered method, at every call.
+
+    Args:
+        inference: The operation, and the catalogue of what is served.
+        checks: The health service.
+    """
+    return [
+        open_inference.OpenInference(inference).handler(),
+        text.TextService(inference).handler(),
+        checks.handler(),
+        *reflection.handlers((open_inference.SERVICE, text.SERVICE, health.SERVICE)),
+    ]

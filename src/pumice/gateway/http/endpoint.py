@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from starlette.requests import Request
 from starlette.responses import Response
 
+from pumice.domain.access import Verb
 from pumice.domain.errors import PumiceError
 
 Handler = Callable[[Request], Awaitable[Response]]
@@ -68,11 +69,13 @@ class Endpoint:
     Attributes:
         method: ``GET`` (which answers ``HEAD`` too) or ``POST``.
         path: With parameters in braces.
+        verb: What it asks of its caller.
         handler: Answers it; None where it is answered before it reaches this app.
         doc: What is said of it; None for parts of pages.
     """
 
     method: str
     path: str
+    verb: Verb
     handler: Handler | None
     doc: Doc | None = None

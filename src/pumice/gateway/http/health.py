@@ -8,6 +8,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from pumice.domain.access import Verb
 from pumice.gateway.http.context import HttpContext
 from pumice.gateway.http.endpoint import Answer, Doc, Endpoint, Text
 from pumice.gateway.http.replies import json_reply
@@ -65,10 +66,10 @@ def endpoints(context: HttpContext) -> Iterator[Endpoint]:
     """List the routes of health."""
     health = _Health(context)
     for path in ("/v2/health/live", "/livez", "/healthz"):
-        yield Endpoint("GET", path, health.live, _LIVE)
+        yield Endpoint("GET", path, Verb.OPEN, health.live, _LIVE)
     for path in ("/v2/health/ready", "/readyz", "/health"):
-        yield Endpoint("GET", path, health.ready, _READY)
-    yield Endpoint("GET", "/ping", health.ping, _PING)
+        yield Endpoint("GET", path, Verb.OPEN, health.ready, _READY)
+    yield Endpoint("GET", "/ping", Verb.OPEN, health.ping, _PING)
 
 
 class _Health:

@@ -9,6 +9,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from pumice.domain.access import Verb
 from pumice.domain.errors import (
     DeadlineExceeded,
     MalformedInput,
@@ -65,11 +66,11 @@ class BothModels(msgspec.Struct):
 def endpoints(context: HttpContext) -> Iterator[Endpoint]:
     """List the routes of KServe v1."""
     kserve = _KServe(context)
-    yield Endpoint("GET", "/v1/models", kserve.models, _MODELS)
+    yield Endpoint("GET", "/v1/models", Verb.READ, kserve.models, _MODELS)
     for path in _PATHS:
-        yield Endpoint("GET", path, kserve.model, _MODEL)
-        yield Endpoint("POST", f"{path}:predict", kserve.predict, _PREDICT)
-        yield Endpoint("POST", f"{path}:explain", kserve.explain, _EXPLAIN)
+        yield Endpoint("GET", path, Verb.READ, kserve.model, _MODEL)
+        yield Endpoint("POST", f"{path}:predict", Verb.INFER, kserve.predict, _PREDICT)
+        yield Endpoint("POST", f"{path}:explain", Verb.INFER, kserve.explain, _EXPLAIN)
 
 
 class _KServe:

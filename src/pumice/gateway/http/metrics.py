@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from starlette.requests import Request
 from starlette.responses import Response
 
+from pumice.domain.access import Verb
 from pumice.gateway.http.context import HttpContext
 from pumice.gateway.http.endpoint import Answer, Doc, Endpoint, Text
 from pumice.observe.prometheus import Exposition
@@ -27,7 +28,7 @@ _METRICS = Doc(
 def endpoints(context: HttpContext) -> Iterator[Endpoint]:
     """List the one route."""
     exposition = Exposition(context.inference.catalog.all, context.version)
-    yield Endpoint("GET", "/metrics", _Metrics(exposition).scrape, _METRICS)
+    yield Endpoint("GET", "/metrics", Verb.READ, _Metrics(exposition).scrape, _METRICS)
 
 
 class _Metrics:

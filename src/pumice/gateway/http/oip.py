@@ -9,6 +9,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from pumice.domain.access import Verb
 from pumice.domain.errors import (
     Cancelled,
     DeadlineExceeded,
@@ -114,15 +115,15 @@ _EXAMPLE = {"inputs": [{"name": "x", "datatype": "FP32", "shape": [1, 4], "data"
 def endpoints(context: HttpContext) -> Iterator[Endpoint]:
     """List the routes of the protocol."""
     oip = _Oip(context)
-    yield Endpoint("GET", "/v2", oip.server, _SERVER)
-    yield Endpoint("GET", "/v2/models", oip.models, _MODELS)
+    yield Endpoint("GET", "/v2", Verb.READ, oip.server, _SERVER)
+    yield Endpoint("GET", "/v2/models", Verb.READ, oip.models, _MODELS)
     for path in _MODEL_PATHS:
-        yield Endpoint("GET", path, oip.model, _MODEL)
-        yield Endpoint("GET", f"{path}/ready", oip.ready, _MODEL_READY)
-        yield Endpoint("POST", f"{path}/infer", None, _INFER)
-    yield Endpoint("POST", "/v2/repository/index", oip.index, _INDEX)
+        yield Endpoint("GET", path, Verb.READ, oip.model, _MODEL)
+        yield Endpoint("GET", f"{path}/ready", Verb.READ, oip.ready, _MODEL_READY)
+        yield Endpoint("POST", f"{path}/infer", Verb.INFER, None, _INFER)
+    yield Endpoint("POST", "/v2/repository/index", Verb.READ, oip.index, _INDEX)
     for action in ("load", "unload"):
-        yield Endpoint("POST", f"/v2/repository/models/{{model}}/{action}", oip.no_loading, _LOAD)
+        yield Endpoint("POST", f"/v2/repository/models/{{model}}/{action}", Verb.MANAGE, oip.no_loading, _LOAD)
 
 
 class _Oip:

@@ -11,6 +11,7 @@ import numpy as np
 from starlette.requests import Request
 from starlette.responses import Response
 
+from pumice.domain.access import Verb
 from pumice.domain.datatypes import DATATYPE_NAMES
 from pumice.domain.errors import (
     DeadlineExceeded,
@@ -106,8 +107,8 @@ _decode = msgspec.json.Decoder(SeedRequest).decode
 def endpoints(context: HttpContext) -> Iterator[Endpoint]:
     """List the routes of the asynchronous API."""
     seed = _Seed(context)
-    yield Endpoint("POST", "/predict", seed.predict, _PREDICT)
-    yield Endpoint("GET", "/result/{task_id}", seed.result, _RESULT)
+    yield Endpoint("POST", "/predict", Verb.INFER, seed.predict, _PREDICT)
+    yield Endpoint("GET", "/result/{task_id}", Verb.INFER, seed.result, _RESULT)
 
 
 class _Seed:

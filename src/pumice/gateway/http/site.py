@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from pumice.domain.access import Verb
 from pumice.domain.model import Parameter
 from pumice.gateway.http.context import HttpContext, Served
 from pumice.gateway.http.endpoint import Answer, Doc, Endpoint, Text
@@ -106,10 +107,10 @@ def endpoints(context: HttpContext, listed: list[Endpoint]) -> Iterator[Endpoint
         listed: All routes of the app, for the OpenAPI document; may be completed later.
     """
     site = _Site(context, listed)
-    yield Endpoint("GET", "/", site.index, _INDEX)
-    yield Endpoint("GET", "/docs", site.docs, _DOCS)
-    yield Endpoint("GET", "/openapi.json", site.openapi, _OPENAPI)
-    yield Endpoint("GET", "/assets/{file}", site.asset)
+    yield Endpoint("GET", "/", Verb.READ, site.index, _INDEX)
+    yield Endpoint("GET", "/docs", Verb.READ, site.docs, _DOCS)
+    yield Endpoint("GET", "/openapi.json", Verb.READ, site.openapi, _OPENAPI)
+    yield Endpoint("GET", "/assets/{file}", Verb.READ, site.asset)
 
 
 class _Site:

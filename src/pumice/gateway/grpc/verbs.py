@@ -1,0 +1,35 @@
+"""What each gRPC method asks of its caller; a method that is not listed asks for the right to manage."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from pumice.domain.access import Verb
+
+VERBS: Mapping[str, Verb] = MappingProxyType(
+    {
+        "/grpc.health.v1.Health/Check": Verb.OPEN,
+        "/grpc.health.v1.Health/Watch": Verb.OPEN,
+        "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo": Verb.READ,
+        "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo": Verb.READ,
+        "/inference.GRPCInferenceService/ServerLive": Verb.OPEN,
+        "/inference.GRPCInferenceService/ServerReady": Verb.OPEN,
+        "/inference.GRPCInferenceService/ServerMetadata": Verb.READ,
+        "/inference.GRPCInferenceService/ModelReady": Verb.READ,
+        "/inference.GRPCInferenceService/ModelMetadata": Verb.READ,
+        "/inference.GRPCInferenceService/ModelInfer": Verb.INFER,
+        "/inference.GRPCInferenceService/RepositoryIndex": Verb.READ,
+        "/ModelService/Predict": Verb.INFER,
+    }
+)
+"""Full name of a method -> verb; a test holds it against what the server really has."""
+
+
+def verb_of(method: str) -> Verb:
+    """Return what a method asks for.
+
+    Args:
+        method: Its full name, for example ``/ModelService/Predict``.
+    """
+    return VERBS.get(method, Verb.MANAGE)
