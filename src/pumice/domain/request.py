@@ -26,6 +26,7 @@ class InferRequest:
         request_id: The caller's id, or one that the gateway made.
         traceparent: W3C trace context that came with the request, or an empty string.
         rows: Size of the batch axis; set by the check against the signature.
+        caller: Who asks, for fairness between callers: an address, or the name that it has proven; empty: unknown.
     """
 
     inputs: dict[str, np.ndarray]
@@ -35,6 +36,7 @@ class InferRequest:
     request_id: str = ""
     traceparent: str = ""
     rows: int = 1
+    caller: str = ""
 
 
 @dataclass(slots=True)

@@ -92,6 +92,7 @@ def test_what_a_request_carries_reaches_the_model(client: httpx.Client, healthy:
     client.post("/v1/models/double:predict", json=ROWS | {"parameters": {"beta": 2}}, headers=headers)
     seen = next(request for request in healthy.version("double").seen if request.request_id == "carried")
     assert seen.traceparent == trace
+    assert seen.caller == "127.0.0.1"
     assert seen.parameters == {"beta": 2}
     assert seen.deadline is not None
     assert before + 4 < seen.deadline < time.monotonic() + 5

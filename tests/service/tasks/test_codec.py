@@ -49,23 +49,25 @@ def bits(array: np.ndarray) -> bytes:
     return array.tobytes()
 
 
-@given(tensors, parameters, st.none() | st.floats(0, 1e6), st.integers(1, 16), st.text(), st.text())
+@given(
+    tensors, parameters, st.none() | st.floats(0, 1e6), st.integers(1, 16), st.tuples(st.text(), st.text(), st.text())
+)
 def test_requests_come_back(
     inputs: dict[str, np.ndarray],
     given_parameters: dict[str, Parameter],
     deadline: float | None,
     priority: int,
-    request_id: str,
-    traceparent: str,
+    words: tuple[str, str, str],
 ) -> None:
-    request = InferRequest(inputs, given_parameters, deadline, priority, request_id, traceparent)
+    request_id, traceparent, caller = words
+    request = InferRequest(inputs, given_parameters, deadline, priority, request_id, traceparent, caller=caller)
     back = codec.decode_request(codec.encode_request(request, AHEAD), AHEAD)
     assert same(back.inputs, inputs)
     assert back.parameters == given_parameters
     assert [type(value) for value in back.parameters.values()] == [type(value) for value in given_parameters.values()]
     assert (back.deadline is None) == (deadline is None)
     assert back.deadline == pytest.approx(deadline, abs=1e-3)
-    assert (back.priority, back.request_id, back.traceparent) == (priority, request_id, traceparent)
+    assert (back.priority, back.request_id, back.traceparent, back.caller) == (priority, *words)
 
 
 @given(tensors, st.text(), st.text(), st.booleans())

@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 import grpc
 
@@ -45,17 +46,30 @@ class Call:
         self.trailers: tuple[tuple[str, str], ...] = ((REQUEST_ID, self.request_id),)
 
     def carry(self, request: InferRequest, now: float) -> None:
-        """Give an inference the call's id, trace context and deadline, if that is the earlier one.
+        """Give an inference the call's id, caller, trace context and deadline, if that is the earlier one.
 
         Args:
             request: The inference.
             now: The monotonic clock (s).
         """
         request.request_id = self.request_id
+        request.caller = address_of(self._context.peer())
         request.traceparent = self.traceparent
         remaining: float | None = self._context.time_remaining()
         if remaining is not None and (request.deadline is None or now + remaining < request.deadline):
             request.deadline = now + remaining
+
+
+def address_of(peer: str) -> str:
+    """Return the address in gRPC's word for a peer, as HTTP names it, so that a caller is the same on both.
+
+    Args:
+        peer: For example ``ipv4:127.0.0.1:52100``, ``ipv6:%5B::1%5D:52100`` or ``unix:``.
+    """
+    family, _, place = peer.partition(":")
+    if family not in {"ipv4", "ipv6"}:
+        return ""
+    return unquote(place.rpartition(":")[0]).strip("[]")
 
 
 Operation = Callable[[bytes, Call], Awaitable[bytes]]

@@ -80,12 +80,13 @@ def profile_of(served: Served) -> Profile:
 
 
 def carry_headers(request: Request, inference: InferRequest) -> None:
-    """Give an inference its id, deadline and trace context.
+    """Give an inference its id, caller, deadline and trace context.
 
     Raises:
         MalformedInput: The deadline is no number.
     """
     inference.request_id = request.state.request_id
+    inference.caller = request.client.host if request.client else ""
     inference.deadline = headers.deadline_of(request.headers.get(headers.TIMEOUT_MS, ""), time.monotonic())
     inference.traceparent = request.headers.get(headers.TRACEPARENT, "")
 

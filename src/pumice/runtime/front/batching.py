@@ -130,4 +130,5 @@ def split_rows(request: InferRequest, most: int) -> Iterable[InferRequest]:
             request_id=request.request_id,
             traceparent=request.traceparent,
             rows=end - start,
+            caller=request.caller,
         )

@@ -34,6 +34,7 @@ class _Request(msgspec.Struct, frozen=True, array_like=True):
     priority: int
     request_id: str
     traceparent: str
+    caller: str = ""
 
 
 class _Result(msgspec.Struct, frozen=True, array_like=True):
@@ -61,7 +62,13 @@ def encode_request(request: InferRequest, ahead: float) -> bytes:
     """
     expires = None if request.deadline is None else request.deadline + ahead
     record = _Request(
-        _tensors(request.inputs), request.parameters, expires, request.priority, request.request_id, request.traceparent
+        _tensors(request.inputs),
+        request.parameters,
+        expires,
+        request.priority,
+        request.request_id,
+        request.traceparent,
+        request.caller,
     )
     return _bounded("the task's request", _encode(record))
 
@@ -81,6 +88,7 @@ def decode_request(data: bytes, ahead: float) -> InferRequest:
         priority=record.priority,
         request_id=record.request_id,
         traceparent=record.traceparent,
+        caller=record.caller,
     )
 
 

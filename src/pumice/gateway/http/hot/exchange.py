@@ -89,6 +89,11 @@ class Exchange:
         return self._size
 
     @property
+    def caller(self) -> str:
+        """The peer's address; empty where it has none."""
+        return self._protocol.caller
+
+    @property
     def body(self) -> bytes:
         """The whole body; large ones are joined once."""
         parts = self._parts

@@ -69,6 +69,7 @@ class InferHandler:
             wire = self._decode(exchange, notes, served, reader)
             request = wire.request
             request.request_id = request_id
+            request.caller = exchange.caller
             wire.start(started)
             if notes.timeout_ms:
                 request.deadline = deadline_of(notes.timeout_ms, started)

@@ -77,6 +77,7 @@ class HotProtocol(HttpToolsProtocol):
 
     Attributes:
         route: What goes the short way.
+        caller: The peer's address; looked up once, since it is asked for with every request.
     """
 
     route: ClassVar[HotRoute]
@@ -84,6 +85,7 @@ class HotProtocol(HttpToolsProtocol):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.caller = ""
         self._draining = False
         self._between = True  # no request is half read
         self._active_at = 0.0
@@ -94,6 +96,7 @@ class HotProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Watch the connection for idleness; one timer a connection, not one a request."""
         super().connection_made(transport)
+        self.caller = self.client[0] if self.client else ""
         self._active_at = self.loop.time()
         self._idle_timer = self.loop.call_later(self.timeout_keep_alive, self._look_idle)
 
