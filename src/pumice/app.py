@@ -21,7 +21,9 @@ from pumice.config import ModelSettings, Settings
 from pumice.domain.errors import BadSetting
 from pumice.engines.source import resolve_source
 from pumice.protocol.frames import WorkerSpec
+from pumice.runtime.front.fleet import Fleet
 from pumice.runtime.front.process import WorkerProcess
+from pumice.runtime.front.pulse import Pulse
 from pumice.runtime.front.version import ServedVersion
 
 if TYPE_CHECKING:
@@ -50,8 +52,12 @@ class Server:
         self._environ = environ
         self._sockets = Path(tempfile.mkdtemp(prefix="pumice-"))
         self._spawned = 0
+        self._pulse = Pulse()
+        self.versions: list[ServedVersion] = []
+        self._fleets: list[Fleet] = []
         try:
-            self.versions = [self._serve(settings.of_model(model)) for model in settings.models]
+            for model in settings.models:
+                self._serve(settings.of_model(model))
         except BaseException:
             shutil.rmtree(self._sockets, ignore_errors=True)
             raise
@@ -73,12 +79,14 @@ class Server:
             shutil.rmtree(self._sockets, ignore_errors=True)
 
     async def _main(self, announce: Path | None) -> None:
-        for served in self.versions:
+        for served, fleet in zip(self.versions, self._fleets, strict=True):
             served.start()
+            fleet.start(served.stats, self._pulse)
         try:
             await self._serve_faces(announce)
         finally:
             await asyncio.gather(*(served.stop() for served in self.versions))
+            await asyncio.gather(*(fleet.stop() for fleet in self._fleets))
 
     async def _serve_faces(self, announce: Path | None) -> None:
         from pumice.service.catalog import Catalog
@@ -120,6 +128,7 @@ class Server:
             catalog.closing = True
 
     async def _until_ready(self) -> None:
+        await asyncio.gather(*(fleet.until_ready() for fleet in self._fleets))
         await asyncio.gather(*(served.until_ready() for served in self.versions))
 
     async def _start_grpc(self, inference: Inference) -> GrpcServer | None:
@@ -142,7 +151,7 @@ class Server:
         )
         return Tasks(inference, settings.home_path, options)
 
-    def _serve(self, model: ModelSettings) -> ServedVersion:
+    def _serve(self, model: ModelSettings) -> None:
         path, manifest = resolve_source(model.source, model.manifest)
         assert model.replicas is not None and model.provider is not None  # noqa: S101, PT018 - filled by of_model
         threads = model.threads or max(1, _cores() // model.replicas)
@@ -163,13 +172,10 @@ class Server:
             return WorkerProcess(spec, self._environ)
 
         settings = self._settings
-        return ServedVersion(
-            model,
-            spawn,
-            load_timeout=settings.load_timeout,
-            max_queue=settings.max_queue,
-            cache_ttl=settings.cache_ttl,
-        )
+        served = ServedVersion(model, self._pulse, max_queue=settings.max_queue, cache_ttl=settings.cache_ttl)
+        name = f"{served.name}/{served.version}"
+        self._fleets.append(Fleet(name, model.replicas, spawn, served.told, settings.load_timeout))
+        self.versions.append(served)
 
 
 def _http_server(settings: Settings, inference: Inference, tasks: Tasks) -> uvicorn.Server:

@@ -100,6 +100,7 @@ class BatchHead(msgspec.Struct, array_like=True, frozen=True):
         shared: Bytes of the tensors in shared memory; 0: they are in the payload.
         traces: Trace contexts of the requests that brought one.
         warm_rows: If not 0, there are no tensors and the replica runs a typical request of so many rows.
+        limit: Longest that the call may take (s); 0: as long as it likes.
     """
 
     number: int
@@ -108,6 +109,7 @@ class BatchHead(msgspec.Struct, array_like=True, frozen=True):
     shared: int
     warm_rows: int = 0
     traces: list[str] = msgspec.field(default_factory=list)
+    limit: float = 0.0
 
 
 class ReplyHead(msgspec.Struct, array_like=True, frozen=True):

@@ -1,6 +1,6 @@
 """Shared memory between a front process and a replica: anonymous files, handed over with the connection.
 
-The one module that both sides of the runtime share.
+Both sides of the runtime share this module and `pumice.runtime.page`, nothing else.
 """
 
 from __future__ import annotations
@@ -8,6 +8,11 @@ from __future__ import annotations
 import mmap
 import os
 import socket
+import struct
+
+from pumice.runtime.page import StatusPage, StatusView
+
+_ID = struct.Struct("<Q")
 
 
 class SharedMemory:
@@ -41,15 +46,20 @@ class SharedMemory:
         os.close(self.fd)
 
 
-def send_pair(connection: socket.socket, name: str) -> tuple[SharedMemory, SharedMemory]:
+def send_pair(connection: socket.socket, name: str, number: int) -> tuple[SharedMemory, SharedMemory]:
     """Make the two files of a connection (inputs, outputs) and hand them to the replica.
+
+    Args:
+        connection: The connection.
+        name: Model and number, for those who look at the memory of processes.
+        number: Id of the connection, by which it is named on the status page.
 
     Raises:
         OSError: The replica went away, or the system gives no memory.
     """
     memories = [SharedMemory(os.memfd_create(f"pumice-{name}-{kind}")) for kind in ("inputs", "outputs")]
     try:
-        socket.send_fds(connection, [b"m"], [memory.fd for memory in memories])
+        socket.send_fds(connection, [_ID.pack(number)], [memory.fd for memory in memories])
     except OSError:
         for memory in memories:
             memory.close()
@@ -57,15 +67,48 @@ def send_pair(connection: socket.socket, name: str) -> tuple[SharedMemory, Share
     return memories[0], memories[1]
 
 
-def receive_pair(connection: socket.socket) -> tuple[SharedMemory, SharedMemory]:
-    """Take the two files that a front sends as the first thing on its connection: inputs, outputs.
+def receive_pair(connection: socket.socket) -> tuple[int, SharedMemory, SharedMemory]:
+    """Take what a front sends as the first thing on its connection: the connection's id, inputs, outputs.
 
     Raises:
         ConnectionError: The front went away before.
     """
-    message, fds, _, _ = socket.recv_fds(connection, 1, 2)
-    if not message or len(fds) != 2:
-        for fd in fds:
-            os.close(fd)
+    message, fds = _receive_fds(connection, _ID.size, 2)
+    if len(message) != _ID.size or len(fds) != 2:
+        _close(fds)
         raise ConnectionError("the front closed the connection before it handed over its memory")
-    return SharedMemory(fds[0]), SharedMemory(fds[1])
+    return _ID.unpack(message)[0], SharedMemory(fds[0]), SharedMemory(fds[1])
+
+
+def send_page(connection: socket.socket, page: StatusPage) -> None:
+    """Hand the replica's status page to a front, as the first thing that goes to it.
+
+    Raises:
+        OSError: The front went away.
+    """
+    socket.send_fds(connection, [b"p"], [page.fd])
+
+
+def receive_page(connection: socket.socket) -> StatusView:
+    """Take the status page of a replica; the connection must have something to read.
+
+    Raises:
+        OSError: The replica went away before.
+    """
+    _, fds = _receive_fds(connection, 1, 1)
+    try:
+        if not fds:
+            raise ConnectionError("the replica closed the connection before it handed over its status page")
+        return StatusView(fds[0])
+    finally:
+        _close(fds)
+
+
+def _receive_fds(connection: socket.socket, nbytes: int, count: int) -> tuple[bytes, list[int]]:
+    message, fds, _, _ = socket.recv_fds(connection, nbytes, count)
+    return message, fds
+
+
+def _close(fds: list[int]) -> None:
+    for fd in fds:
+        os.close(fd)

@@ -12,7 +12,7 @@ from pumice.domain.model import Profile, Task
 from pumice.domain.request import InferRequest, InferResult
 from pumice.domain.signature import SignatureCheck
 from pumice.gateway.grpc import GrpcOptions, GrpcServer, start_grpc
-from pumice.runtime.front.process import WorkerProcess
+from pumice.runtime.front.pulse import Pulse
 from pumice.runtime.front.version import ServedVersion
 from pumice.service.catalog import Catalog
 from pumice.service.inference import Inference
@@ -34,7 +34,7 @@ class LocalVersion(ServedVersion):
 
     def __init__(self, name: str, model: Model, task: Task = "tensor") -> None:
         settings = Settings().of_model(ModelSettings(name=name, source="local", replicas=0))
-        super().__init__(settings, _no_process, load_timeout=1, max_queue=1, cache_ttl=1)
+        super().__init__(settings, Pulse(), max_queue=1, cache_ttl=1)
         self.profile = Profile(engine="python", platform="python", task=task, signature=model.signature, batchable=True)
         self.up = True
         self.failure: Exception | None = None
@@ -72,7 +72,3 @@ async def serving(*versions: ServedVersion, options: GrpcOptions | None = None) 
         yield server
     finally:
         await server.stop(10)
-
-
-def _no_process(number: int) -> WorkerProcess:
-    raise AssertionError(number)

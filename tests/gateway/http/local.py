@@ -20,7 +20,8 @@ from pumice.domain.request import InferRequest, InferResult
 from pumice.domain.signature import Signature, SignatureCheck, Tensor
 from pumice.gateway.http.app import HttpContext, http_app
 from pumice.observe.stats import VersionStats
-from pumice.runtime.front.replica import Replica, ReplicaState
+from pumice.runtime.front.news import ReplicaState
+from pumice.runtime.front.replica import Replica
 from pumice.runtime.front.version import ServedVersion
 from pumice.service.catalog import Catalog
 from pumice.service.inference import Inference

@@ -13,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families as prometheu
 
 from pumice.observe import catalogue
 from pumice.observe.prometheus import Exposition
-from pumice.runtime.front.replica import ReplicaState
+from pumice.runtime.front.news import ReplicaState
 from tests.gateway.http.local import LocalReplica, LocalServer, LocalVersion, double, healthy_versions
 
 

@@ -37,13 +37,15 @@ class Dispatcher:
         profile: What the replica said.
         sharing: When a batch goes, and how large it is.
         stats: The version's counters.
+        limit: Longest that one call of the model may take (s).
     """
 
-    def __init__(self, batcher: Batcher, profile: Profile, sharing: Sharing, stats: VersionStats) -> None:
+    def __init__(self, batcher: Batcher, profile: Profile, sharing: Sharing, stats: VersionStats, limit: float) -> None:
         self._batcher = batcher
         self._idempotent = profile.idempotent
         self._sharing = sharing
         self._stats = stats
+        self._limit = limit
         self._queue = PendingQueue(self._expired)
         self._idle: list[Replica] = []
         self._running: dict[Replica, tuple[int, float]] = {}  # rows and start of each batch
@@ -111,21 +113,32 @@ class Dispatcher:
         for ticket, result in zip(batch.tickets, results, strict=True):
             ticket.succeed(result)
 
-    def lost(self, replica: Replica, batch: Batch | None) -> None:
-        """A replica died; run its batch on another."""
+    def lost(self, replica: Replica, batch: Batch | None, *, ran: bool) -> None:
+        """A replica is gone; run its batch on another.
+
+        Args:
+            replica: The replica.
+            batch: What was with it.
+            ran: The model was running it; else it only waited there, perhaps behind another front's batch.
+        """
         self._running.pop(replica, None)
         if replica in self._idle:
             self._idle.remove(replica)
+        if batch is None:
+            return
+        if not ran:
+            self._run_again(batch.tickets)
+            return
         again: list[Ticket] = []
-        for ticket in batch.tickets if batch is not None else ():
-            ticket.attempts += 1
+        for ticket in batch.tickets:
+            ticket.attempts += ticket.alone or len(batch.tickets) == 1
             if not self._idempotent:
                 ticket.fail(self._batcher.failure("its replica died, and the model says that it must not run twice"))
             elif ticket.attempts >= MAX_ATTEMPTS:
-                ticket.fail(self._batcher.failure(f"its replica died {ticket.attempts} times with this request"))
+                ticket.fail(self._batcher.failure(f"its replica died {ticket.attempts} times with this request alone"))
             else:
                 again.append(ticket)
-        self._run_alone(again)
+        self._run_again(again, alone=True)
 
     def _failed(self, batch: Batch, head: ReplyHead) -> None:
         assert head.error is not None  # noqa: S101 - the caller has looked
@@ -142,15 +155,15 @@ class Dispatcher:
                 },
             )
         if len(batch.tickets) > 1 and self._idempotent:
-            self._run_alone(batch.tickets)
+            self._run_again(batch.tickets, alone=True)
         else:
             _fail_all(batch.tickets, error)
 
-    def _run_alone(self, tickets: list[Ticket]) -> None:
+    def _run_again(self, tickets: list[Ticket], *, alone: bool = False) -> None:
         waiting = [ticket for ticket in tickets if not ticket.finished]
         self._stats.retries += len(waiting)
         for ticket in reversed(waiting):
-            ticket.alone = True
+            ticket.alone |= alone
             self._queue.push(ticket, first=True)
         self._flush_soon()
 
@@ -187,6 +200,7 @@ class Dispatcher:
 
     def _send(self, batch: Batch, now: float) -> None:
         replica = self._idle.pop()
+        batch.limit = self._limit
         replica.run(batch)
         self._running[replica] = (batch.rows, batch.started)
         observe = self._stats.queue_seconds.observe

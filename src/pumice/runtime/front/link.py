@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
+import os
 import socket
 import time
 from collections.abc import Callable
@@ -24,7 +26,10 @@ from pumice.protocol.frames import (
     write_shared,
 )
 from pumice.runtime.front.ticket import Ticket
-from pumice.runtime.memory import SharedMemory, send_pair
+from pumice.runtime.memory import SharedMemory, receive_page, send_pair
+from pumice.runtime.page import StatusView
+
+_count = itertools.count(1)
 
 
 @dataclass(slots=True)
@@ -38,6 +43,7 @@ class Batch:
         parameters: Their common parameters.
         warm_rows: If not 0: a warm-up of so many rows, without tickets.
         traces: Trace contexts of the requests that brought one.
+        limit: Longest that the model may take for it (s); 0: as long as it likes.
         started: When it was sent, on the monotonic clock (s).
     """
 
@@ -47,6 +53,7 @@ class Batch:
     parameters: dict[str, Parameter] = field(default_factory=dict)
     warm_rows: int = 0
     traces: list[str] = field(default_factory=list)
+    limit: float = 0.0
     started: float = 0.0
 
 
@@ -62,11 +69,15 @@ class ReplicaLink(asyncio.Protocol):
         lost: Called once with the batch that was under way (if any) when the replica goes away.
 
     Attributes:
+        number: Id of the connection, by which the replica names it on its status page.
         batch: The batch that is under way.
+        gone: The connection was made and has ended.
     """
 
     def __init__(self, replied: Replied, lost: Callable[[Batch | None], None]) -> None:
+        self.number = os.getpid() << 32 | next(_count)
         self.batch: Batch | None = None
+        self.gone = False
         self._replied = replied
         self._lost = lost
         self._transport: asyncio.WriteTransport | None = None
@@ -77,22 +88,28 @@ class ReplicaLink(asyncio.Protocol):
         self._need = PREFIX.size
         self._number = 0
 
-    async def connect(self, path: str, name: str) -> None:
-        """Connect to a listening replica and hand it the shared memory.
+    async def connect(self, path: str, name: str) -> StatusView:
+        """Connect to a listening replica, hand it the shared memory and get its status page.
+
+        A replica that runs another front's batch answers when that is done.
 
         Raises:
-            OSError: It does not listen.
+            OSError: It does not listen, or has gone.
         """
         loop = asyncio.get_running_loop()
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        sock.setblocking(False)
         try:
             sock.connect(path)  # a Unix socket that listens answers at once
-            self._inputs, self._outputs = send_pair(sock, name)
-            sock.setblocking(False)
+            self._inputs, self._outputs = send_pair(sock, name, self.number)
+            await _readable(sock)
+            page = receive_page(sock)
             await loop.create_unix_connection(lambda: self, sock=sock)
-        except OSError:
+        except BaseException:
             sock.close()
+            self._forget()
             raise
+        return page
 
     def run(self, batch: Batch) -> None:
         """Send a batch; only when none is under way."""
@@ -102,7 +119,9 @@ class ReplicaLink(asyncio.Protocol):
         self._number += 1
         packed = batch.packed
         shared = packed.nbytes if packed.nbytes >= SHARED_MIN_BYTES else 0
-        head = BatchHead(self._number, packed.heads, batch.parameters, shared, batch.warm_rows, batch.traces)
+        head = BatchHead(
+            self._number, packed.heads, batch.parameters, shared, batch.warm_rows, batch.traces, batch.limit
+        )
         if shared:
             write_shared(self._inputs.view(shared), packed.pieces)
             self._transport.write(frame(head))
@@ -151,7 +170,22 @@ class ReplicaLink(asyncio.Protocol):
         """Report what was under way."""
         del exc
         batch, self.batch = self.batch, None
+        self.gone = True
+        self._forget()
+        self._lost(batch)
+
+    def _forget(self) -> None:
         for memory in (self._inputs, self._outputs):
             if memory is not None:
                 memory.close()
-        self._lost(batch)
+        self._inputs = self._outputs = None
+
+
+async def _readable(sock: socket.socket) -> None:
+    loop = asyncio.get_running_loop()
+    told = asyncio.Event()
+    loop.add_reader(sock, told.set)
+    try:
+        await told.wait()
+    finally:
+        loop.remove_reader(sock)

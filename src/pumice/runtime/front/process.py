@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import struct
 from pathlib import Path
 
@@ -52,6 +53,25 @@ class WorkerProcess:
         if isinstance(message, ErrorRecord):
             raise error_of(message, self.spec.name)
         return message.profile
+
+    async def gone(self) -> None:
+        """Wait until the process has ended."""
+        # not until the lifeline closes: a child that the model has forked may hold it open
+        try:
+            fd = os.pidfd_open(self.pid)
+        except ProcessLookupError:
+            return
+        except OSError:  # a system that does not have it
+            await self._exactly(1)
+            return
+        loop = asyncio.get_running_loop()
+        ended = asyncio.Event()
+        loop.add_reader(fd, ended.set)
+        try:
+            await ended.wait()
+        finally:
+            loop.remove_reader(fd)
+            os.close(fd)
 
     async def exited(self) -> int:
         """Kill the replica if it still runs, wait for its end and return its exit code (< 0: by a signal)."""

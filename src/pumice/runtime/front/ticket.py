@@ -11,8 +11,8 @@ from pumice.domain.request import InferRequest, InferResult
 Done = Callable[[InferResult | None, PumiceError | None], None]
 """Called once, in the event loop, with the answer or the error."""
 
-MAX_ATTEMPTS = 3
-"""Tries of one request whose replicas die: once with others, then alone, then alone once more."""
+MAX_ATTEMPTS = 2
+"""Replicas that may die with one request alone in them: it is tried once more, whoever was with it before."""
 
 
 class Ticket:
@@ -22,7 +22,7 @@ class Ticket:
         request: What is asked.
         key: Requests with equal keys may share a batch.
         enqueued: When it began to wait, on the monotonic clock (s).
-        attempts: Tries whose replica died.
+        attempts: Replicas that died while they ran it alone.
         alone: To be run without batch-mates, since a batch with it failed.
         finished: The answer was given, or nobody waits for it.
     """

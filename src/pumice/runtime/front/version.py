@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
-from collections.abc import Callable
 
 import numpy as np
 
@@ -14,23 +12,19 @@ from pumice.domain.errors import BadSetting, ModelFailed, ModelNotReady, Overloa
 from pumice.domain.model import Profile
 from pumice.domain.request import InferRequest, InferResult
 from pumice.observe.stats import VersionStats
-from pumice.protocol.frames import ReplyHead
+from pumice.protocol.frames import ReplyHead, error_of
 from pumice.runtime.front.batching import Batcher
 from pumice.runtime.front.cache import ResponseCache
 from pumice.runtime.front.dispatch import Dispatcher, hung
 from pumice.runtime.front.link import Batch
-from pumice.runtime.front.process import WorkerProcess
-from pumice.runtime.front.replica import Replica, ReplicaState
+from pumice.runtime.front.news import ReplicaNews, ReplicaState
+from pumice.runtime.front.pulse import Pulse
+from pumice.runtime.front.replica import Replica
 from pumice.runtime.front.sharing import Sharing
 from pumice.runtime.front.ticket import Done, Ticket
 
-_log = logging.getLogger("pumice.version")
-
-_LOOK_EVERY = 0.1
-"""How often running batches are held against the time limit (s)."""
-
 _CRASH_LOOP = 3
-"""Failed starts in a row after which requests are refused rather than kept waiting."""
+"""Failed starts or short lives in a row after which requests are refused rather than kept waiting."""
 
 
 class ServedVersion:
@@ -38,8 +32,7 @@ class ServedVersion:
 
     Args:
         settings: How it is served, every value filled.
-        spawn: Starts the process of the replica with this number.
-        load_timeout: Longest that loading may take (s).
+        pulse: Calls what has to look at running calls.
         max_queue: Most requests that wait.
         cache_ttl: How long a cached answer is good (s).
 
@@ -48,14 +41,14 @@ class ServedVersion:
         version: Its version.
         profile: What a replica said of it; None until one has loaded.
         stats: Its counters.
+        replicas: Its replicas, by their numbers.
     """
 
     def __init__(
         self,
         settings: ModelSettings,
-        spawn: Callable[[int], WorkerProcess],
+        pulse: Pulse,
         *,
-        load_timeout: float,
         max_queue: int,
         cache_ttl: float,
     ) -> None:
@@ -73,14 +66,10 @@ class ServedVersion:
         self._batcher: Batcher | None = None
         self._dispatcher: Dispatcher | None = None
         self._cache = ResponseCache(settings.cache_size, cache_ttl, self.stats) if settings.cache_size else None
-        self._problem = ""
-        self._last_error: PumiceError | None = None
-        self._changed = asyncio.Event()
-        self._looker: asyncio.TimerHandle | None = None
-        self.replicas = [self._replica(number, spawn, load_timeout) for number in range(replicas)]
-
-    def _replica(self, number: int, spawn: Callable[[int], WorkerProcess], load_timeout: float) -> Replica:
-        return Replica(f"{self.name}/{self.version}#{number}", lambda: spawn(number), self, load_timeout)
+        self._pulse = pulse
+        self._hopeless = False  # all replicas fail again and again
+        self._attached = asyncio.Event()
+        self.replicas = [Replica(f"{self.name}/{self.version}#{number}", number, self) for number in range(replicas)]
 
     @property
     def ready(self) -> bool:
@@ -90,7 +79,10 @@ class ServedVersion:
     @property
     def reason(self) -> str:
         """Why it is not ready, or an empty string."""
-        return "" if self.ready else self._problem or "loading"
+        if self.ready:
+            return ""
+        failed = self._crash_loop()
+        return error_of(failed.problem, self.name).message if failed is not None and failed.problem else "loading"
 
     @property
     def max_batch_size(self) -> int:
@@ -109,31 +101,23 @@ class ServedVersion:
         return running + self.depth
 
     def start(self) -> None:
-        """Begin to look after the replicas, in the running loop."""
-        for replica in self.replicas:
-            replica.watch()
-        self._looker = asyncio.get_running_loop().call_later(_LOOK_EVERY, self._look)
+        """Begin to look at what runs, in the running loop."""
+        self._pulse.add(self._look)
 
     async def until_ready(self) -> None:
-        """Wait until a replica can answer.
-
-        Raises:
-            PumiceError: All have failed to start at least once; the error is the last one's.
-        """
-        while not self.ready:
-            failed = [replica for replica in self.replicas if replica.failures]
-            if len(failed) == len(self.replicas) and self._last_error is not None:
-                raise self._last_error
-            self._changed.clear()
-            await self._changed.wait()
+        """Wait until a replica can be sent batches."""
+        await self._attached.wait()
 
     async def stop(self) -> None:
-        """End the replicas; what waits is refused."""
-        if self._looker is not None:
-            self._looker.cancel()
+        """Leave the replicas; what waits is refused."""
+        self._pulse.remove(self._look)
         if self._dispatcher is not None:
             self._dispatcher.refuse_all(Overloaded("the server is stopping"))
-        await asyncio.gather(*(replica.stop() for replica in self.replicas))
+        await asyncio.gather(*(replica.detach() for replica in self.replicas))
+
+    def told(self, news: ReplicaNews) -> None:
+        """Take what a keeper tells of one of the replicas."""
+        self.replicas[news.number].told(news)
 
     def check(self, request: InferRequest) -> Profile:
         """Hold a request against the signature and set its rows.
@@ -159,7 +143,9 @@ class ServedVersion:
             Overloaded: Too many wait already.
         """
         dispatcher = self._dispatcher
-        if dispatcher is None or (self._problem and not self.ready):
+        if dispatcher is None or self._hopeless:
+            self._refuse_if_hopeless()
+        if dispatcher is None:
             raise ModelNotReady(self.name, self.reason)
         if len(dispatcher) >= self._max_queue:
             self.stats.shed["queue"] += 1
@@ -191,24 +177,47 @@ class ServedVersion:
             ticket.cancel()
             raise
 
+    def _crash_loop(self) -> ReplicaNews | None:
+        """What is known of the replica that is started next, if all of them fail again and again."""
+        if any(replica.news.failures < _CRASH_LOOP for replica in self.replicas):
+            return None
+        return min((replica.news for replica in self.replicas), key=lambda news: news.retry_at, default=None)
+
+    def _refuse_if_hopeless(self) -> None:
+        news = self._crash_loop()
+        if news is not None and not self.ready:
+            raise ModelNotReady(self.name, self.reason, retry_after_s=max(news.retry_at - time.monotonic(), 1.0))
+
     # -- what replicas tell
 
-    def replica_warmed(self, rows: int, seconds: float) -> None:
-        """Learn what rows and batches cost before the first request comes."""
-        self._sharing.curve.observe(rows, seconds)
+    def replica_changed(self, replica: Replica, news: ReplicaNews) -> None:
+        """Learn what it serves; refuse what waits if none can start any more."""
+        del replica
+        self._hopeless = self._crash_loop() is not None
+        if news.profile is not None and self._dispatcher is None:
+            self._prepare(news.profile)
+        for rows, seconds in news.warmed if news.state is ReplicaState.READY else ():
+            # what rows and batches cost is known before the first request comes
+            self._sharing.curve.observe(rows, seconds)
+        if self._dispatcher is not None and len(self._dispatcher):
+            try:
+                self._refuse_if_hopeless()
+            except ModelNotReady as error:
+                self._dispatcher.refuse_all(error)
 
-    def replica_ready(self, replica: Replica, profile: Profile) -> None:
+    def _prepare(self, profile: Profile) -> None:
+        self.profile = profile
+        if not profile.batchable:
+            self._sharing.max_rows = 1
+        elif profile.max_batch_size is not None:
+            self._sharing.max_rows = min(self._sharing.max_rows, profile.max_batch_size)
+        self._batcher = Batcher(self.name, self.version, profile)
+        self._dispatcher = Dispatcher(self._batcher, profile, self._sharing, self.stats, self._timeout)
+
+    def replica_free(self, replica: Replica) -> None:
         """Give it work."""
-        if self._dispatcher is None:
-            self.profile = profile
-            if not profile.batchable:
-                self._sharing.max_rows = 1
-            elif profile.max_batch_size is not None:
-                self._sharing.max_rows = min(self._sharing.max_rows, profile.max_batch_size)
-            self._batcher = Batcher(self.name, self.version, profile)
-            self._dispatcher = Dispatcher(self._batcher, profile, self._sharing, self.stats)
-        self._problem = ""
-        self._changed.set()
+        assert self._dispatcher is not None  # noqa: S101 - it was told with its profile
+        self._attached.set()
         self._dispatcher.free(replica)
 
     def replica_replied(self, replica: Replica, batch: Batch, head: ReplyHead, outputs: dict[str, np.ndarray]) -> None:
@@ -216,28 +225,16 @@ class ServedVersion:
         assert self._dispatcher is not None  # noqa: S101 - it made the batch
         self._dispatcher.replied(replica, batch, head, outputs)
 
-    def replica_lost(self, replica: Replica, batch: Batch | None) -> None:
+    def replica_hangs(self, replica: Replica, batch: Batch) -> None:
+        """Answer its callers; the keeper kills it."""
+        del replica
+        hung(batch, self._timeout)
+
+    def replica_lost(self, replica: Replica, batch: Batch | None, *, ran: bool) -> None:
         """Run its batch on another."""
-        assert self._dispatcher is not None  # noqa: S101 - a replica that was ready made it
-        self.stats.restarts += 1
-        self._dispatcher.lost(replica, batch)
+        assert self._dispatcher is not None  # noqa: S101 - a replica that was attached made it
+        self._dispatcher.lost(replica, batch, ran=ran)
 
-    def replica_failed(self, replica: Replica, error: PumiceError) -> None:
-        """Note why; refuse what waits if none can start any more."""
-        self._last_error = error
-        if not self.ready and all(r.failures for r in self.replicas) and replica.failures >= _CRASH_LOOP:
-            self._problem = error.message
-            if self._dispatcher is not None:
-                self._dispatcher.refuse_all(ModelNotReady(self.name, error.message))
-        self._changed.set()
-
-    def _look(self) -> None:
-        """Kill replicas whose batch takes longer than the limit."""
-        self._looker = asyncio.get_running_loop().call_later(_LOOK_EVERY, self._look)
-        oldest = time.monotonic() - self._timeout
+    def _look(self, now: float) -> None:
         for replica in self.replicas:
-            batch = replica.batch
-            if batch is not None and not batch.warm_rows and batch.started < oldest:
-                _log.error("model hangs", extra={"model": self.name, "replica": replica.name, "limit_s": self._timeout})
-                hung(batch, self._timeout)
-                replica.kill()
+            replica.look(now)

@@ -28,7 +28,8 @@ from pumice.protocol.frames import (
     record_error,
     write_shared,
 )
-from pumice.runtime.memory import receive_pair
+from pumice.runtime.memory import receive_pair, send_page
+from pumice.runtime.page import StatusPage
 from pumice.runtime.worker.tasks import Pipeline
 
 _READ_BYTES = 32 * 1024
@@ -36,11 +37,20 @@ _READ_BYTES = 32 * 1024
 
 
 class Connection:
-    """One front's connection and the memory that it shares with this replica."""
+    """One front's connection and the memory that it shares with this replica.
 
-    def __init__(self, sock: socket.socket) -> None:
+    Args:
+        sock: The connection.
+        page: The replica's status page, which the front gets.
+
+    Attributes:
+        number: The connection's id.
+    """
+
+    def __init__(self, sock: socket.socket, page: StatusPage) -> None:
         self._sock = sock
-        self._inputs, self._outputs = receive_pair(sock)
+        self.number, self._inputs, self._outputs = receive_pair(sock)
+        send_page(sock, page)
 
     def fileno(self) -> int:
         """Descriptor to wait on."""
@@ -114,6 +124,7 @@ class Connection:
 
 def serve(listener: socket.socket, pipeline: Pipeline, model: str) -> None:
     """Answer batches for ever."""
+    page = StatusPage()
     with selectors.DefaultSelector() as selector:
         selector.register(listener, selectors.EVENT_READ, None)
         while True:
@@ -121,9 +132,9 @@ def serve(listener: socket.socket, pipeline: Pipeline, model: str) -> None:
                 connection: Connection | None = key.data
                 try:
                     if connection is None:
-                        accepted = Connection(listener.accept()[0])
+                        accepted = Connection(listener.accept()[0], page)
                         selector.register(accepted, selectors.EVENT_READ, accepted)
-                    elif not answer(connection, pipeline, model):
+                    elif not answer(connection, pipeline, model, page):
                         selector.unregister(connection)
                         connection.close()
                 except OSError:
@@ -133,12 +144,22 @@ def serve(listener: socket.socket, pipeline: Pipeline, model: str) -> None:
                         connection.close()
 
 
-def answer(connection: Connection, pipeline: Pipeline, model: str) -> bool:
+def answer(connection: Connection, pipeline: Pipeline, model: str, page: StatusPage) -> bool:
     """Take one batch, run it and answer; False if the front has gone."""
     received = connection.receive()
     if received is None:
         return False
     head, payload = received
+    page.begin(connection.number, head.number, head.limit)
+    try:
+        _run(connection, pipeline, model, head, payload)
+    finally:
+        # not before the answer is out: a batch that the page does not show at a replica's death is run again
+        page.end()
+    return True
+
+
+def _run(connection: Connection, pipeline: Pipeline, model: str, head: BatchHead, payload: memoryview) -> None:
     started = time.perf_counter()
     try:
         set_traces(tuple(head.traces))
@@ -147,9 +168,8 @@ def answer(connection: Connection, pipeline: Pipeline, model: str) -> bool:
         seconds = time.perf_counter() - started
     except Exception as error:  # noqa: BLE001 - the model's own code may raise anything; it is sent whole to the front
         connection.fail(head.number, error, model, time.perf_counter() - started)
-        return True
+        return
     connection.reply(head.number, outputs, seconds)
-    return True
 
 
 def _warm(pipeline: Pipeline, rows: int) -> dict[str, np.ndarray]:
