@@ -40,14 +40,12 @@ class Batcher:
         tensors = profile.signature.inputs
         self._floats = [] if profile.allow_nonfinite else [t.name for t in tensors if t.datatype in FLOATS]
         # one shape for every request: the usual case, in which no key has to be made
-        self._same_shape = profile.batchable and all(-1 not in t.shape[1:] and not t.optional for t in tensors)
+        self._same_shape = all(-1 not in t.shape[1:] and not t.optional for t in tensors)
 
     def key(self, request: InferRequest) -> Hashable:
-        """What requests must have in common to share a batch."""
-        if self._same_shape and not request.parameters:
+        """What requests must have in common to share a batch; None of a model whose batches are one request."""
+        if not self.batchable or (self._same_shape and not request.parameters):
             return None
-        if not self.batchable:
-            return id(request)
         shapes = tuple((name, array.shape[1:]) for name, array in sorted(request.inputs.items()))
         # the type belongs to it: 1, 1.0 and True are equal to Python but not to a model
         parameters = tuple((key, type(value), value) for key, value in sorted(request.parameters.items()))

@@ -50,6 +50,11 @@ class LatencyCurve:
         small = self._mean_seconds / whole
         return (1 - self._fixed_part) * small / self._small_rows, self._fixed_part * small
 
+    def seconds(self, rows: int) -> float:
+        """How long a batch of so many rows is expected to take (s)."""
+        per_row, fixed = self.line
+        return per_row * rows + fixed
+
     def _learn_slope(self) -> None:
         if self._mean_rows >= _APART * self._small_rows and self._small_seconds > 0:
             slope = (self._mean_seconds - self._small_seconds) / (self._mean_rows - self._small_rows)

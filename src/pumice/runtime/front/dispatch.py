@@ -185,15 +185,15 @@ class Dispatcher:
             self._hold.cancel()
             self._hold = None
         now = time.monotonic()
-        while self._idle and (lane := self._queue.next_lane(now)) is not None:
-            oldest = lane.head()
-            assert oldest is not None  # noqa: S101 - next_lane gives none that is empty
-            until = self._sharing.hold_until(lane.rows, oldest.enqueued, now)
-            if until > now and not oldest.alone:
+        while self._idle and (head := self._queue.next()) is not None:
+            waiting = self._queue.rows_like(head)
+            until = self._sharing.hold_until(waiting, head.enqueued, now)
+            if until > now and not head.alone:
                 self._hold = self._loop.call_later(until - now, self._flush)
                 return
-            rows = self._sharing.rows_for(lane.rows, len(self._idle), tuple(self._running.values()), now)
-            tickets = self._queue.take(lane, rows, now)
+            rows = self._sharing.rows_for(waiting, len(self._idle), tuple(self._running.values()), now)
+            done_by = now + self._sharing.curve.seconds(min(rows, waiting))
+            tickets = self._queue.take(head, rows, now, done_by)
             batch = self._batcher.join(tickets) if tickets else None
             if batch is not None:
                 self._send(batch, now)

@@ -1,127 +1,145 @@
 """The one queue of a version: requests that wait for a free replica.
 
-Requests that may share a batch stand in one lane. A batch is taken from the lane whose first request is most urgent,
-and among equals has waited longest. Expired and cancelled requests are dropped as the batch forms.
+The most urgent priority goes first, and within it the callers take turns. A batch is begun with the request that is
+next, and filled with those that may share a batch with it. A request leaves at the moment at which nobody waits for it
+any more; whose deadline will have passed when the batch is answered is dropped as the batch forms.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Hashable, Iterator
+from bisect import insort
+from collections.abc import Callable, Iterator
 
+from pumice.domain.request import InferRequest
 from pumice.runtime.front.ticket import Ticket
+from pumice.runtime.front.turns import Line, Taking, Totals
 
 Dropped = Callable[[Ticket], None]
-"""Called with a request whose deadline has passed while it waited."""
+"""Called with a request whose deadline has passed while it waited, or will have before it could be answered."""
 
-
-class Lane:
-    """Requests that may share batches, in the order of their priority and then of their arrival."""
-
-    __slots__ = ("_by_priority", "rows", "size")
-
-    def __init__(self) -> None:
-        self._by_priority: dict[int, deque[Ticket]] = {}
-        self.rows = 0
-        self.size = 0
-
-    def push(self, ticket: Ticket, *, first: bool) -> None:
-        """Put a request behind (or before) those of its priority."""
-        priority = ticket.request.priority
-        waiting = self._by_priority.get(priority)
-        if waiting is None:
-            waiting = self._by_priority[priority] = deque()
-            if len(self._by_priority) > 1:
-                self._by_priority = dict(sorted(self._by_priority.items()))
-        if first:
-            waiting.appendleft(ticket)
-        else:
-            waiting.append(ticket)
-        self.rows += ticket.request.rows
-        self.size += 1
-
-    def head(self) -> Ticket | None:
-        """The request that is next, or None; finished ones before it are thrown away."""
-        for priority in list(self._by_priority):
-            waiting = self._by_priority[priority]
-            while waiting:
-                ticket = waiting[0]
-                if not ticket.finished:
-                    return ticket
-                self._remove(waiting)
-            del self._by_priority[priority]
-        return None
-
-    def pop(self, ticket: Ticket) -> Ticket:
-        """Take the request that `head` has just given."""
-        self._remove(self._by_priority[ticket.request.priority])
-        return ticket
-
-    def _remove(self, waiting: deque[Ticket]) -> None:
-        self.rows -= waiting.popleft().request.rows
-        self.size -= 1
+_PATIENCE = 8
+"""A priority that was passed over by so many batches goes as if it were one more urgent, so that none starves."""
 
 
 class PendingQueue:
     """All requests of a version that wait.
 
     Args:
-        dropped: Told of each request whose deadline passed here.
+        dropped: Told of each request that came too late.
     """
 
     def __init__(self, dropped: Dropped) -> None:
-        self._lanes: dict[Hashable, Lane] = {}
+        self._lines: list[Line] = []  # by priority, the most urgent first; one that has come once stays
+        self._totals = Totals()
         self._dropped = dropped
 
     def __len__(self) -> int:
-        """Requests that wait; those that were cancelled count until a batch passes them."""
-        return sum(lane.size for lane in self._lanes.values())
+        """Requests that wait."""
+        return self._totals.size
 
     def push(self, ticket: Ticket, *, first: bool = False) -> None:
-        """Let a request wait, behind all others or (to be tried again) before them."""
-        lane = self._lanes.get(ticket.key)
-        if lane is None:
-            lane = self._lanes[ticket.key] = Lane()
-        lane.push(ticket, first=first)
-
-    def next_lane(self, now: float) -> Lane | None:
-        """The lane that a batch is to be taken from, or None if nobody waits."""
-        best: Lane | None = None
-        best_rank = (0, 0.0)
-        for key in list(self._lanes):
-            lane = self._lanes[key]
-            ticket = self._live_head(lane, now)
-            if ticket is None:
-                del self._lanes[key]
-                continue
-            rank = (ticket.request.priority, ticket.enqueued)
-            if best is None or rank < best_rank:
-                best, best_rank = lane, rank
-        return best
-
-    def take(self, lane: Lane, rows: int, now: float) -> list[Ticket]:
-        """Take a batch of at most ``rows`` rows, but at least one request; one to be run alone comes alone."""
-        batch: list[Ticket] = []
-        while (ticket := self._live_head(lane, now)) is not None:
-            if batch and (ticket.alone or ticket.request.rows > rows):
+        """Let a request wait, behind the others of its caller or (to be tried again) before all of its priority."""
+        priority = ticket.request.priority
+        for line in self._lines:
+            if line.priority == priority:
                 break
-            batch.append(lane.pop(ticket))
-            rows -= ticket.request.rows
-            if ticket.alone or rows <= 0:
+        else:
+            line = Line(priority, self._totals)
+            insort(self._lines, line, key=_priority)
+        line.push(ticket, first=first)
+
+    def next(self) -> Ticket | None:
+        """The request that the next batch begins with, or None if nobody waits."""
+        best: Line | None = None
+        for line in self._lines:
+            if line.size and (best is None or _rank(line) < _rank(best)):
+                best = line
+        return best.head() if best is not None else None
+
+    def rows_like(self, ticket: Ticket) -> int:
+        """Rows of all that wait and may share a batch with this one, which waits too."""
+        return self._totals.rows[ticket.key]
+
+    def take(self, head: Ticket, rows: int, now: float, done_by: float = 0.0) -> list[Ticket]:
+        """Take a batch of at most ``rows`` rows, but at least one request; one to be run alone comes alone.
+
+        Args:
+            head: What `next` has just given.
+            rows: Most rows.
+            now: The monotonic clock (s).
+            done_by: When the batch's answer is expected (s).
+
+        Returns:
+            The batch. It is empty if it was too late for all of these requests while others wait. If it is too late
+            for all, the one with the most time left is run all the same: an expectation that is never put to the test
+            could be wrong for ever.
+        """
+        begun = self._line_of(head)
+        for line in self._lines:
+            line.passed += 1
+        begun.passed = 0
+        taking = Taking(head.key, rows, now, max(now, done_by))
+        begun.fill(taking)
+        for line in self._lines:
+            if taking.room <= 0 or head.alone:
                 break
-        return batch
+            if line is not begun and line.size:
+                line.fill(taking)
+        if taking.late and not taking.batch and not self._totals.size:
+            tried = max(taking.late, key=_deadline)
+            taking.late.remove(tried)
+            taking.batch.append(tried)
+        for ticket in (*taking.expired, *taking.late):
+            self._dropped(ticket)
+        return taking.batch
 
     def drain(self) -> Iterator[Ticket]:
         """Take all that wait, for example to refuse them."""
-        for lane in self._lanes.values():
-            while (ticket := lane.head()) is not None:
-                yield lane.pop(ticket)
-        self._lanes.clear()
+        while (ticket := self.next()) is not None:
+            if ticket.place is not None:
+                ticket.place.discard(ticket)
+            yield ticket
 
-    def _live_head(self, lane: Lane, now: float) -> Ticket | None:
-        while (ticket := lane.head()) is not None:
-            deadline = ticket.request.deadline
-            if deadline is None or deadline > now:
-                return ticket
-            self._dropped(lane.pop(ticket))
-        return None
+    def ahead(self, request: InferRequest) -> int:
+        """Bound the rows that go before a new request."""
+        rows = 0
+        for line in self._lines:
+            if line.priority > request.priority:
+                break
+            rows += line.rows if line.priority < request.priority else line.ahead(request.caller, request.rows)
+        return rows
+
+    def give_way(self, request: InferRequest) -> Ticket | None:
+        """The request that has to make room for a new one when no more may wait; it still waits.
+
+        It is the newest of the least urgent priority, there of the caller that has the most waiting. None if the new
+        one is not more urgent and its caller would have more waiting than the other one then.
+        """
+        last = next((line for line in reversed(self._lines) if line.size), None)
+        if last is None or last.priority < request.priority:
+            return None
+        if last.priority == request.priority and last.most <= last.held(request.caller) + 1:
+            return None
+        return last.last_of_greediest()
+
+    def has_its_share(self, request: InferRequest) -> bool:
+        """Whether others wait at a request's priority, and its caller has an equal part of the places or more."""
+        line = next((line for line in self._lines if line.priority == request.priority), None)
+        if line is None or line.callers < 2:
+            return False
+        return line.held(request.caller) * line.callers >= line.size
+
+    def _line_of(self, ticket: Ticket) -> Line:
+        return next(line for line in self._lines if line.priority == ticket.request.priority)
+
+
+def _priority(line: Line) -> int:
+    return line.priority
+
+
+def _rank(line: Line) -> int:
+    return line.priority - line.passed // _PATIENCE
+
+
+def _deadline(ticket: Ticket) -> float:
+    return ticket.request.deadline or 0.0

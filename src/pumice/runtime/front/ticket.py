@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from asyncio import TimerHandle
 from collections.abc import Callable, Hashable
+from typing import Protocol
 
 from pumice.domain.errors import PumiceError
 from pumice.domain.request import InferRequest, InferResult
@@ -13,6 +14,13 @@ Done = Callable[[InferResult | None, PumiceError | None], None]
 
 MAX_ATTEMPTS = 2
 """Replicas that may die with one request alone in them: it is tried once more, whoever was with it before."""
+
+
+class Place(Protocol):
+    """Where a request waits."""
+
+    def discard(self, ticket: Ticket) -> None:
+        """Take it out."""
 
 
 class Ticket:
@@ -25,9 +33,23 @@ class Ticket:
         attempts: Replicas that died while they ran it alone.
         alone: To be run without batch-mates, since a batch with it failed.
         finished: The answer was given, or nobody waits for it.
+        place: Where it waits; None while it does not.
+        expected: Wait that was expected when it was admitted (s); 0: it found nobody before it.
     """
 
-    __slots__ = ("_done", "_dropped", "_timer", "alone", "attempts", "enqueued", "finished", "key", "request")
+    __slots__ = (
+        "_done",
+        "_dropped",
+        "_timer",
+        "alone",
+        "attempts",
+        "enqueued",
+        "expected",
+        "finished",
+        "key",
+        "place",
+        "request",
+    )
 
     def __init__(self, request: InferRequest, key: Hashable, enqueued: float, done: Done) -> None:
         self.request = request
@@ -36,6 +58,8 @@ class Ticket:
         self.attempts = 0
         self.alone = False
         self.finished = False
+        self.place: Place | None = None
+        self.expected = 0.0
         self._done: Done | None = done
         self._timer: TimerHandle | None = None
         self._dropped: Callable[[], None] | None = None
@@ -63,8 +87,10 @@ class Ticket:
             done(None, error)
 
     def cancel(self) -> None:
-        """Nobody waits any more: it is dropped as the next batch forms, or its answer is thrown away."""
+        """Nobody waits any more: it leaves the queue, or its answer is thrown away."""
         self.finished = True
+        if self.place is not None:
+            self.place.discard(self)
         self._done = None  # it leads back to the connection: without the circle no garbage is left to collect
         if self._timer is not None:
             self._timer.cancel()
