@@ -10,9 +10,12 @@ import numpy as np
 BYTES = "BYTES"
 """Datatype of byte strings; held as object arrays of ``bytes``."""
 
+BOOL = "BOOL"
+"""Datatype of truth values; a byte each, 0 or 1."""
+
 NUMPY_TYPES: Mapping[str, np.dtype[np.generic]] = MappingProxyType(
     {
-        "BOOL": np.dtype(np.bool_),
+        BOOL: np.dtype(np.bool_),
         "UINT8": np.dtype(np.uint8),
         "UINT16": np.dtype(np.uint16),
         "UINT32": np.dtype(np.uint32),

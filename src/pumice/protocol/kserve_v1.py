@@ -17,6 +17,8 @@ from pumice.domain.datatypes import BYTES
 from pumice.domain.errors import MalformedInput, SignatureMismatch
 from pumice.domain.model import Parameter
 from pumice.domain.signature import Signature
+from pumice.protocol.json_keys import refuse_double_keys
+from pumice.protocol.oip.types import parameter_of
 
 SIGNATURE_NAME = "serving_default"
 """The only value that TensorFlow Serving's ``signature_name`` may have here."""
@@ -89,6 +91,10 @@ def decode_predict(body: bytes, model: str, signature: Signature) -> Call:
         raise MalformedInput("body", str(error)) from None
     except RecursionError:
         raise MalformedInput("body", "nested too deeply") from None
+    given = (request.instances, request.inputs, request.parameters or msgspec.UNSET)
+    refuse_double_keys(body, len(given) - given.count(msgspec.UNSET) + len(request.parameters))
+    for key, value in request.parameters.items():
+        parameter_of(key, value)
     if request.signature_name not in (None, "", SIGNATURE_NAME):
         raise MalformedInput("'signature_name'", f"'{request.signature_name}'; there is only '{SIGNATURE_NAME}'")
     reader = _Reader(model, signature)

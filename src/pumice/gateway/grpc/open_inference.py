@@ -13,6 +13,7 @@ from pumice.domain.signature import Tensor
 from pumice.gateway.grpc.calls import Call, Counted, Operation, unary
 from pumice.protocol.oip import grpc_codec
 from pumice.protocol.oip.proto import open_inference_pb2 as pb
+from pumice.protocol.oip.types import check_outputs
 from pumice.service.inference import Inference
 
 SERVICE = "inference.GRPCInferenceService"
@@ -53,6 +54,8 @@ class OpenInference:
         served = self._catalog.find(message.model_name, message.model_version)
         with Counted(served.stats, PROTOCOL):
             wire = grpc_codec.read_infer(message)
+            if wire.outputs and served.profile is not None:
+                check_outputs(wire, served.name, served.profile.signature)
             now = time.monotonic()
             wire.start(now)
             call.carry(wire.request, now)

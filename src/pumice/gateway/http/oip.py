@@ -26,6 +26,7 @@ from pumice.gateway.http.context import HttpContext, Served
 from pumice.gateway.http.endpoint import Answer, Doc, Endpoint, Text
 from pumice.gateway.http.reading import parameter, profile_of, read_body
 from pumice.gateway.http.replies import json_reply
+from pumice.protocol.json_keys import refuse_double_keys
 from pumice.protocol.oip.json_codec import JsonRequest, JsonResponse
 
 EXTENSIONS = ["binary_tensor_data", "parameters", "model_repository(index)"]
@@ -157,6 +158,7 @@ class _Oip:
             wanted = _read_index(body) if body.strip() else IndexRequest()
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise MalformedInput("body", str(error)) from None
+        refuse_double_keys(body)
         entries = [
             IndexEntry(served.name, served.version, state_of(served), served.reason)
             for served in self._catalog.all()

@@ -32,6 +32,7 @@ from pumice.gateway.http.context import HttpContext, Served
 from pumice.gateway.http.endpoint import Answer, Doc, Endpoint, Text
 from pumice.gateway.http.reading import carry_headers, counted, parameter, path_segment, read_body, while_connected
 from pumice.gateway.http.replies import json_reply
+from pumice.protocol.json_keys import refuse_double_keys
 from pumice.protocol.kserve_v1 import listed
 from pumice.protocol.oip.json_codec import JsonOutput, JsonTensor, json_data, read_tensors
 from pumice.protocol.oip.types import WireRequest, apply_parameters
@@ -156,6 +157,7 @@ def _read(body: bytes) -> SeedRequest:
         raise MalformedInput("body", str(error)) from None
     except RecursionError:
         raise MalformedInput("body", "nested too deeply") from None
+    refuse_double_keys(body)
     if (wanted.inputs is msgspec.UNSET) == (wanted.text is msgspec.UNSET):
         raise MalformedInput("body", "expected exactly one of 'inputs' (tensors) and 'text' (a string or a list)")
     return wanted

@@ -6,6 +6,7 @@ known before. What does not fit (nested lists, other datatypes, a mistake) is le
 
 from __future__ import annotations
 
+import warnings
 from math import prod
 from typing import Any
 
@@ -14,10 +15,14 @@ import numpy as np
 
 from pumice.domain.request import InferRequest
 from pumice.domain.signature import Signature
-from pumice.protocol.oip.json_codec import JsonWanted, finish_request
+from pumice.protocol.oip.json_codec import JsonWanted, extra_keys, finish_request
 from pumice.protocol.oip.types import WireRequest
 
 _NOTHING: dict[str, Any] = {}
+_UNKNOWN = ("", None, -1)
+
+# numbers beyond FP32 round to infinity, which is refused where inputs are validated
+warnings.filterwarnings("ignore", "overflow encountered in cast", RuntimeWarning)
 
 
 class _FloatTensor(msgspec.Struct):
@@ -58,7 +63,7 @@ class FlatReader:
     __slots__ = ("_decode", "_types")
 
     def __init__(self, signature: Signature) -> None:
-        self._types = {tensor.name: (tensor.datatype, tensor.dtype) for tensor in signature.inputs}
+        self._types = {tensor.name: (tensor.datatype, tensor.dtype, len(tensor.shape)) for tensor in signature.inputs}
         kinds = {tensor.dtype.kind for tensor in signature.inputs}
         if kinds == {"f"}:
             self._decode: Any = msgspec.json.Decoder(_FloatRequest).decode
@@ -84,7 +89,8 @@ class FlatReader:
             arrays = self._arrays(parsed.inputs)
         except (msgspec.DecodeError, UnicodeDecodeError, ValueError, OverflowError, RecursionError):
             return None
-        if arrays is None:
+        # a colon for each key that was found: then none came twice, and none was passed over
+        if arrays is None or body.count(b":") != _keys(parsed):
             return None
         wire = WireRequest(InferRequest(arrays), parsed.id)
         if parsed.parameters or parsed.outputs:
@@ -95,8 +101,15 @@ class FlatReader:
         arrays: dict[str, np.ndarray] = {}
         for item in tensors:
             name, shape, data = item.name, item.shape, item.data
-            datatype, dtype = self._types.get(name, ("", None))
-            if item.datatype != datatype or name in arrays or len(data) != prod(shape):
+            datatype, dtype, rank = self._types.get(name, _UNKNOWN)
+            if item.datatype != datatype or name in arrays or len(shape) != rank or len(data) != prod(shape):
                 return None
             arrays[name] = np.array(data, dtype=dtype).reshape(shape)
         return arrays
+
+
+def _keys(parsed: _FloatRequest | _IntRequest) -> int:
+    keys = 1 + 4 * len(parsed.inputs)
+    if parsed.id or parsed.parameters or parsed.outputs:
+        keys += extra_keys(parsed)
+    return keys

@@ -15,8 +15,9 @@ from pumice.domain.datatypes import BYTES, DATATYPE_NAMES
 from pumice.domain.errors import MalformedInput, Unsupported
 from pumice.domain.request import InferRequest, InferResult
 from pumice.domain.signature import Signature
+from pumice.protocol.json_keys import refuse_double_keys
 from pumice.protocol.oip.tensors import check_shape, from_bytes, numpy_type, to_bytes
-from pumice.protocol.oip.types import WireRequest, apply_parameters
+from pumice.protocol.oip.types import WireRequest, apply_parameters, truth_of
 
 _EMPTY: dict[str, Any] = {}
 
@@ -93,6 +94,8 @@ def decode_infer(body: bytes, json_length: int | None = None) -> WireRequest:
         raise MalformedInput("body", str(error)) from None
     except RecursionError:
         raise MalformedInput("body", "nested too deeply") from None
+    head = body if json_length is None else memoryview(body)[:json_length]
+    refuse_double_keys(head, 1 + extra_keys(parsed) + sum(map(_tensor_keys, parsed.inputs)))
     tail = memoryview(b"") if json_length is None else memoryview(body)[json_length:]
     wire = WireRequest(InferRequest(read_tensors(parsed.inputs, tail)), parsed.id)
     finish_request(wire, parsed.parameters, parsed.outputs)
@@ -110,7 +113,33 @@ def finish_request(wire: WireRequest, parameters: dict[str, Any], outputs: list[
         apply_parameters(wire, parameters)
     if outputs:
         wire.outputs = tuple(item.name for item in outputs)
-        wire.binary = frozenset(item.name for item in outputs if item.parameters.get("binary_data") is True)
+        if len(set(wire.outputs)) < len(outputs):
+            raise MalformedInput("outputs", f"{list(wire.outputs)[:8]}; name each wanted output once")
+        wire.binary = frozenset(
+            item.name
+            for item in outputs
+            if truth_of(f"'binary_data' of output '{item.name}'", item.parameters.get("binary_data", False))
+        )
+
+
+def extra_keys(parsed: Any) -> int:
+    """Count the keys that a request surely has besides its tensors'.
+
+    Args:
+        parsed: A `JsonRequest` or one with the same fields.
+    """
+    keys = 1 if parsed.id else 0
+    if parsed.parameters:
+        keys += 1 + len(parsed.parameters)
+    if parsed.outputs:
+        keys += 1 + sum(1 + (1 + len(item.parameters) if item.parameters else 0) for item in parsed.outputs)
+    return keys
+
+
+def _tensor_keys(tensor: JsonTensor) -> int:
+    # colons within the data stand in strings: nothing else than lists of strings or numbers is taken there
+    data = 0 if tensor.data is msgspec.UNSET else 1 + bytes(tensor.data).count(b":")
+    return 3 + data + (1 + len(tensor.parameters) if tensor.parameters else 0)
 
 
 def decode_raw(body: bytes, signature: Signature) -> WireRequest:
@@ -145,15 +174,12 @@ def encode_result(result: InferResult, wire: WireRequest) -> tuple[list[bytes], 
         The pieces of the body, and the length of the JSON (bytes) if binary tensors follow it.
 
     Raises:
-        MalformedInput: The request asks for an output that the model does not have.
         Unsupported: Bytes that are no UTF-8 text were asked for as JSON.
     """
     outputs: list[JsonOutput] = []
     chunks: list[bytes] = []
     for name in wire.outputs or result.outputs:
-        array = result.outputs.get(name)
-        if array is None:
-            raise MalformedInput(f"output '{name}'", f"model '{result.model}' has the outputs {list(result.outputs)}")
+        array = result.outputs[name]
         datatype = DATATYPE_NAMES[array.dtype]
         if wire.binary_default or name in wire.binary:
             chunk = to_bytes(array)
@@ -193,11 +219,14 @@ def array_from_json(name: str, datatype: str, shape: tuple[int, ...], data: msgs
     text = bytes(data)
     try:
         items = _decoder(dtype.kind, _depth(text)).decode(text)
-        array = _fill(items) if datatype == BYTES else np.array(items, dtype=dtype)
+        with np.errstate(over="ignore"):  # to infinity, which is refused where inputs are validated
+            array = _byte_strings(items) if datatype == BYTES else np.array(items, dtype=dtype)
     except (msgspec.DecodeError, ValueError, OverflowError, RecursionError) as error:
         raise MalformedInput(f"data of '{name}'", f"not {datatype}: {error}") from None
     if array.size != count:
         raise MalformedInput(f"data of '{name}'", f"{array.size} elements; shape {list(shape)} takes {count}")
+    if array.ndim > 1 and array.shape != shape:
+        raise MalformedInput(f"data of '{name}'", f"nested as {list(array.shape)}; its shape says {list(shape)}")
     return array.reshape(shape)
 
 
@@ -219,10 +248,12 @@ def read_tensors(tensors: list[JsonTensor], tail: memoryview, role: str = "input
         if name in arrays:
             raise MalformedInput(f"{role} '{name}'", "given twice")
         if item.data is not msgspec.UNSET:
+            if "binary_data_size" in item.parameters:
+                raise MalformedInput(f"{role} '{name}'", "has both 'data' and 'binary_data_size'; send one of them")
             arrays[name] = array_from_json(name, item.datatype, item.shape, item.data)
             continue
         size = item.parameters.get("binary_data_size")
-        if not isinstance(size, int) or not 0 <= size <= len(tail) - offset:
+        if not isinstance(size, int) or isinstance(size, bool) or not 0 <= size <= len(tail) - offset:
             given = f"{size!r} with {len(tail) - offset} bytes left in the body"
             raise MalformedInput(f"{role} '{name}'", f"has no 'data', and 'binary_data_size' is {given}")
         arrays[name] = from_bytes(name, item.datatype, item.shape, tail[offset : offset + size])
@@ -253,15 +284,21 @@ def _depth(text: bytes) -> int:
     return min(max(depth, 1), 32)
 
 
-def _fill(items: list[Any]) -> np.ndarray:
-    flat: list[bytes] = []
-    stack = list(reversed(items))
-    while stack:
-        item = stack.pop()
-        if isinstance(item, list):
-            stack.extend(reversed(item))
-        else:
-            flat.append(item.encode())
-    array = np.empty(len(flat), dtype=object)
-    array[:] = flat
-    return array
+def _byte_strings(items: list[Any]) -> np.ndarray:
+    """Make an array [...] of bytes out of nested lists of text.
+
+    Raises:
+        ValueError: Lists beside each other differ in length.
+    """
+    shape: list[int] = []
+    level = items
+    while True:
+        shape.append(len(level))
+        if not level or not isinstance(level[0], list):
+            break
+        if len({len(inner) for inner in level}) > 1:
+            raise ValueError("lists of different lengths")
+        level = [item for inner in level for item in inner]
+    array = np.empty(len(level), dtype=object)
+    array[:] = [item.encode() for item in level]
+    return array.reshape(shape)

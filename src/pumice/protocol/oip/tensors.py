@@ -7,7 +7,7 @@ from math import prod
 
 import numpy as np
 
-from pumice.domain.datatypes import BYTES, NUMPY_TYPES
+from pumice.domain.datatypes import BOOL, BYTES, NUMPY_TYPES
 from pumice.domain.errors import MalformedInput
 from pumice.domain.signature import MAX_RANK
 
@@ -56,7 +56,11 @@ def from_bytes(name: str, datatype: str, shape: tuple[int, ...], data: bytes | m
     if len(data) != count * dtype.itemsize:
         need = count * dtype.itemsize
         raise MalformedInput(f"data of '{name}'", f"{len(data)} bytes; {datatype} {list(shape)} takes {need}")
-    return np.frombuffer(data, dtype=dtype).reshape(shape)
+    array = np.frombuffer(data, dtype=dtype).reshape(shape)
+    # numpy keeps whatever stands there, and libraries below it read a 2 as neither true nor false
+    if datatype == BOOL and count and array.view(np.uint8).max() > 1:
+        raise MalformedInput(f"data of '{name}'", "BOOL bytes other than 0 and 1")
+    return array
 
 
 def split_bytes(name: str, data: bytes | memoryview, count: int) -> np.ndarray:

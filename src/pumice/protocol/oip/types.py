@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from pumice.domain.errors import MalformedInput, Unsupported
+from pumice.domain.errors import MalformedInput, SignatureMismatch, Unsupported
 from pumice.domain.model import Parameter
 from pumice.domain.request import DEFAULT_PRIORITY, LOWEST_PRIORITY, InferRequest
+from pumice.domain.signature import Signature
 
 _RESERVED = frozenset({"priority", "timeout", "headers", "binary_data_output", "binary_data_size", "binary_data"})
+_BEYOND_INT64, _BEYOND_UINT64 = 1 << 63, 1 << 64
 _SEQUENCE = ("sequence_id", "sequence_start", "sequence_end")
 
 
@@ -61,16 +63,50 @@ def apply_parameters(wire: WireRequest, parameters: dict[str, Any]) -> None:
             if key in _SEQUENCE:
                 _refuse_sequence(key, value)
                 continue
-            if not isinstance(value, str | int | float | bool):
-                raise MalformedInput(f"parameter '{key}'", "expected a string, a number or a boolean")
-            own[key] = value
+            own[key] = parameter_of(key, value)
     request.parameters = own
-    wire.binary_default = parameters.get("binary_data_output") is True
+    wire.binary_default = truth_of("parameter 'binary_data_output'", parameters.get("binary_data_output", False))
     request.priority = priority_of(parameters.get("priority", 0))
     timeout_us = parameters.get("timeout", 0)
-    if not isinstance(timeout_us, int) or timeout_us < 0:
+    if not isinstance(timeout_us, int) or isinstance(timeout_us, bool) or not 0 <= timeout_us < _BEYOND_UINT64:
         raise MalformedInput("parameter 'timeout'", "expected microseconds, a whole number >= 0")
     wire.timeout_s = timeout_us / 1e6
+
+
+def parameter_of(key: str, value: object) -> Parameter:
+    """Return a parameter of the model if it is of a kind that a model may get.
+
+    Raises:
+        MalformedInput: It is no string, number or boolean, or a whole number beyond 64 bits.
+    """
+    if not isinstance(value, str | int | float | bool):
+        raise MalformedInput(f"parameter '{key}'", "expected a string, a number or a boolean")
+    if isinstance(value, int) and not -_BEYOND_INT64 <= value < _BEYOND_UINT64:
+        raise MalformedInput(f"parameter '{key}'", "a whole number beyond 64 bits")
+    return value
+
+
+def truth_of(what: str, value: object) -> bool:
+    """Return a value that must be true or false.
+
+    Raises:
+        MalformedInput: It is neither.
+    """
+    if not isinstance(value, bool):
+        raise MalformedInput(what, "expected true or false")
+    return value
+
+
+def check_outputs(wire: WireRequest, model: str, signature: Signature) -> None:
+    """Look whether the model has the outputs that a request wants, before it is run for nothing.
+
+    Raises:
+        SignatureMismatch: It has not.
+    """
+    names = [tensor.name for tensor in signature.outputs]
+    for name in wire.outputs:
+        if name not in names:
+            raise SignatureMismatch(model, f"output '{name}'", "an unknown name", f"the names {names}")
 
 
 def priority_of(value: object) -> int:

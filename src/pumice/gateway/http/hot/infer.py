@@ -18,7 +18,7 @@ from pumice.gateway.http.errors import internal_error, oip_error, retry_after, s
 from pumice.gateway.http.hot.exchange import Exchange
 from pumice.protocol.oip.flat_json import FlatReader
 from pumice.protocol.oip.json_codec import decode_infer, decode_raw, encode_result
-from pumice.protocol.oip.types import WireRequest
+from pumice.protocol.oip.types import WireRequest, check_outputs
 from pumice.runtime.front.version import ServedVersion
 from pumice.service.inference import Inference
 
@@ -33,7 +33,11 @@ PROTOCOL = "http"
 _ROUTE = re.compile(r"/v2/models/([^/]+)(?:/versions/([^/]+))?/infer")
 _JSON = b"content-type: application/json\r\n"
 _BINARY = b"content-type: application/octet-stream\r\ninference-header-content-length: %d\r\n"
+_MOST_DIGITS = 18  # of a length that can be one; Python refuses to read thousands of them
 _OK = STATUS_LINE[200]
+
+_MOST_ROUTES = 4096
+"""Paths that are remembered; a name can be percent-encoded in countless ways."""
 
 _COMPRESS_FROM = 4096
 """Answers below this are not worth compressing (bytes)."""
@@ -67,6 +71,8 @@ class InferHandler:
         try:
             served, reader = self._routes.get(head.path) or self._find(head.path)
             wire = self._decode(exchange, notes, served, reader)
+            if wire.outputs and served.profile is not None:
+                check_outputs(wire, served.name, served.profile.signature)
             request = wire.request
             request.request_id = request_id
             request.caller = exchange.caller
@@ -89,6 +95,8 @@ class InferHandler:
         served = self._inference.catalog.find(unquote(model), unquote(version or ""))
         if served.profile is None:
             raise ModelNotReady(served.name, served.reason)
+        if len(self._routes) >= _MOST_ROUTES:
+            self._routes.clear()
         route = self._routes[path] = (served, FlatReader(served.profile.signature))
         return route
 
@@ -99,7 +107,7 @@ class InferHandler:
         length = notes.json_length
         if length is None:
             return reader.read(body) or decode_infer(body)
-        if not length.isdigit():
+        if not (length.isascii() and length.isdigit() and len(length) <= _MOST_DIGITS):
             raise MalformedInput("header 'Inference-Header-Content-Length'", f"'{length[:32]}' is no number of bytes")
         if int(length) == 0 and served.profile is not None:
             return decode_raw(body, served.profile.signature)
