@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections import Counter
+from collections import Counter, defaultdict
 
 SECONDS = (
     0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0,
@@ -39,6 +39,32 @@ class Histogram:
         return sum(self.counts)
 
 
+class BatchTimes:
+    """What the batches of one size took.
+
+    Attributes:
+        batches: How many there were.
+        input_s: From the batch's start in the front process to the model's call in the replica (s).
+        infer_s: In the model's call (s).
+        output_s: From there to the answer in the front process (s).
+    """
+
+    __slots__ = ("batches", "infer_s", "input_s", "output_s")
+
+    def __init__(self) -> None:
+        self.batches = 0
+        self.input_s = 0.0
+        self.infer_s = 0.0
+        self.output_s = 0.0
+
+    def add(self, input_s: float, infer_s: float, output_s: float, times: int = 1) -> None:
+        """Count a batch, or each of so many requests in it."""
+        self.batches += times
+        self.input_s += input_s * times
+        self.infer_s += infer_s * times
+        self.output_s += output_s * times
+
+
 class VersionStats:
     """Counters of one version of a model.
 
@@ -52,17 +78,31 @@ class VersionStats:
         retries: Requests that were run again after their replica died.
         shed: reason -> requests that were refused or dropped without being run.
         cache: result (hit, miss, joined) -> requests that asked the cache.
+        cache_seconds: result -> time of those look-ups (s).
+        failed: Requests that were answered with an error.
+        failed_seconds: Their part of `request_seconds` (s).
+        batches: Rows -> the batches of that size that were answered without an error.
+        in_batches: The requests in those batches; each took the time of its whole batch.
+        rows: Their rows.
+        last_batch: When the last of them ended, on the monotonic clock (s); 0: there was none.
     """
 
     __slots__ = (
         "batch_size",
+        "batches",
         "cache",
+        "cache_seconds",
+        "failed",
+        "failed_seconds",
+        "in_batches",
         "inference_seconds",
+        "last_batch",
         "queue_seconds",
         "request_seconds",
         "requests",
         "restarts",
         "retries",
+        "rows",
         "shed",
     )
 
@@ -76,6 +116,13 @@ class VersionStats:
         self.retries = 0
         self.shed: Counter[str] = Counter()
         self.cache: Counter[str] = Counter()
+        self.cache_seconds: defaultdict[str, float] = defaultdict(float)
+        self.failed = 0
+        self.failed_seconds = 0.0
+        self.batches: dict[int, BatchTimes] = {}
+        self.in_batches = BatchTimes()
+        self.rows = 0
+        self.last_batch = 0.0
 
     def finished(self, protocol: str, code: str, seconds: float) -> None:
         """Count one answered request.
@@ -87,3 +134,23 @@ class VersionStats:
         """
         self.requests[protocol, code] += 1
         self.request_seconds.observe(seconds)
+        if code[0] != "2" and code != "OK":
+            self.failed += 1
+            self.failed_seconds += seconds
+
+    def answered(self, rows: int, requests: int, times: tuple[float, float, float], now: float) -> None:
+        """Count a batch that was answered without an error.
+
+        Args:
+            rows: Its rows.
+            requests: Its requests.
+            times: On the way to the model, in it, and back (s).
+            now: The monotonic clock (s).
+        """
+        of_size = self.batches.get(rows)
+        if of_size is None:
+            of_size = self.batches[rows] = BatchTimes()
+        of_size.add(*times)
+        self.in_batches.add(*times, requests)
+        self.rows += rows
+        self.last_batch = now

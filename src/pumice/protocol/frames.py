@@ -122,6 +122,7 @@ class ReplyHead(msgspec.Struct, array_like=True, frozen=True):
         shared: Bytes of the tensors in shared memory; 0: they are in the payload.
         error: What went wrong.
         trace: Where it went wrong, for the log.
+        began: When the pipeline was called, on the monotonic clock that all processes of a host share (s).
     """
 
     number: int
@@ -130,6 +131,7 @@ class ReplyHead(msgspec.Struct, array_like=True, frozen=True):
     shared: int
     error: ErrorRecord | None = None
     trace: str = ""
+    began: float = 0.0
 
 
 _encode = msgspec.msgpack.Encoder().encode

@@ -57,6 +57,16 @@ class Catalog:
             raise ModelNotFound(model, version, known=tuple(versions))
         return served
 
+    def some(self, model: str = "", version: str = "") -> list[ServedVersion]:
+        """One version of a model, all its versions if none is named, or everything if no model is named either.
+
+        Raises:
+            ModelNotFound: There is no such model, or no such version of it.
+        """
+        if not model:
+            return self.all()
+        return [self.find(model, version)] if version else self.versions(model)
+
     def only(self) -> str | None:
         """The one model's name when exactly one is served, else None."""
         return next(iter(self._models)) if len(self._models) == 1 else None

@@ -133,7 +133,7 @@ def test_a_deadline(client: Any, tmp_path: Path) -> None:
 
 def test_what_is_not_there_says_so(client: Any) -> None:
     with pytest.raises(InferenceServerException) as caught:
-        client.get_inference_statistics()
+        client.get_trace_settings()
     assert caught.value.status() == "StatusCode.UNIMPLEMENTED"
 
 

@@ -11,6 +11,7 @@ from pumice.__about__ import __version__
 from pumice.domain.errors import ModelNotReady
 from pumice.domain.signature import Tensor
 from pumice.gateway.grpc.calls import Call, Counted, Operation, unary
+from pumice.gateway.grpc.triton import Description
 from pumice.protocol.oip import grpc_codec
 from pumice.protocol.oip.proto import open_inference_pb2 as pb
 from pumice.protocol.oip.types import check_outputs
@@ -18,7 +19,7 @@ from pumice.service.inference import Inference
 
 SERVICE = "inference.GRPCInferenceService"
 
-EXTENSIONS = ("parameters", "model_repository(index)")
+EXTENSIONS = ("parameters", "model_configuration", "model_repository(index)", "statistics")
 """Extensions of the protocol that are spoken, in Triton's words."""
 
 PROTOCOL = "grpc"
@@ -45,6 +46,7 @@ class OpenInference:
             "ServerReady": self.server_ready,
             "ServerMetadata": self.server_metadata,
             "RepositoryIndex": self.repository_index,
+            **Description(self._catalog).operations(),
         }
         return grpc.method_handlers_generic_handler(SERVICE, {name: unary(run) for name, run in operations.items()})
 

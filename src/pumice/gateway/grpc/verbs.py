@@ -18,6 +18,8 @@ VERBS: Mapping[str, Verb] = MappingProxyType(
         "/inference.GRPCInferenceService/ServerMetadata": Verb.READ,
         "/inference.GRPCInferenceService/ModelReady": Verb.READ,
         "/inference.GRPCInferenceService/ModelMetadata": Verb.READ,
+        "/inference.GRPCInferenceService/ModelConfig": Verb.READ,
+        "/inference.GRPCInferenceService/ModelStatistics": Verb.READ,
         "/inference.GRPCInferenceService/ModelInfer": Verb.INFER,
         "/inference.GRPCInferenceService/RepositoryIndex": Verb.READ,
         "/ModelService/Predict": Verb.INFER,

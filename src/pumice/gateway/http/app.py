@@ -11,7 +11,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from pumice.domain.errors import PumiceError
-from pumice.gateway.http import health, kserve, metrics, oip, seed, site
+from pumice.gateway.http import health, kserve, metrics, oip, seed, site, triton
 from pumice.gateway.http.context import HttpContext
 from pumice.gateway.http.endpoint import Endpoint
 from pumice.gateway.http.envelope import Envelope
@@ -37,6 +37,7 @@ def http_app(context: HttpContext) -> ASGIApp:
 def all_endpoints(context: HttpContext) -> list[Endpoint]:
     """List every route that this server answers."""
     endpoints = [
+        *triton.endpoints(context),
         *oip.endpoints(context),
         *kserve.endpoints(context),
         *seed.endpoints(context),

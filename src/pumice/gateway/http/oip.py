@@ -29,7 +29,7 @@ from pumice.gateway.http.replies import json_reply
 from pumice.protocol.json_keys import refuse_double_keys
 from pumice.protocol.oip.json_codec import JsonRequest, JsonResponse
 
-EXTENSIONS = ["binary_tensor_data", "parameters", "model_repository(index)"]
+EXTENSIONS = ["binary_tensor_data", "parameters", "model_configuration", "model_repository(index)", "statistics"]
 """Extensions of the protocol that are spoken, in Triton's words."""
 
 

@@ -10,7 +10,9 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, TypeVar
 
+import msgspec
 import numpy as np
+from google.protobuf.json_format import ParseDict
 from google.protobuf.message import DecodeError, Message
 
 from pumice.domain.datatypes import BYTES, DATATYPE_NAMES
@@ -60,6 +62,12 @@ def parse_message(kind: type[M], body: bytes) -> M:
         return kind.FromString(body)
     except DecodeError as error:
         raise MalformedInput("message", f"not a {kind.DESCRIPTOR.name}: {error}") from None
+
+
+def as_message(value: msgspec.Struct, message: M) -> M:
+    """Fill a message with the fields of the same names."""
+    filled: M = ParseDict(msgspec.to_builtins(value), message)
+    return filled
 
 
 def read_infer(message: ModelInferRequest) -> WireRequest:

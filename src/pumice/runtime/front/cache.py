@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -47,19 +48,20 @@ class ResponseCache:
         Returns:
             The caller's own ticket: cancelling it leaves the flight to those who still wait.
         """
+        begun = time.perf_counter()
         key = request_key(request)
         ticket = Ticket(request, None, 0.0, done)
         kept = self._kept.get(key)
+        result = "hit" if kept is not None else "joined" if key in self._flights else "miss"
+        self._stats.cache[result] += 1
+        self._stats.cache_seconds[result] += time.perf_counter() - begun
         if kept is not None:
-            self._stats.cache["hit"] += 1
             ticket.succeed(kept)
             return ticket
         flight = self._flights.get(key)
         if flight is not None:
-            self._stats.cache["joined"] += 1
             flight.append(ticket)
             return ticket
-        self._stats.cache["miss"] += 1
         self._flights[key] = [ticket]
         try:
             self._fly(key, request, compute)

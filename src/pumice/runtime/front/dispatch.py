@@ -105,6 +105,9 @@ class Dispatcher:
         if head.error is not None:
             self._failed(batch, head)
             return
+        # the clock of both processes is the host's; what it does not resolve counts as no time
+        there, back = max(0.0, head.began - batch.started), max(0.0, now - head.began - head.seconds)
+        self._stats.answered(batch.rows, len(batch.tickets), (there, head.seconds, back), now)
         try:
             results = self._batcher.cut(batch, outputs)
         except BadOutput as error:

@@ -38,12 +38,13 @@ class Sharing:
     Attributes:
         curve: What is known of the batches' times.
         max_rows: Most rows of a batch.
+        max_delay: Longest wait for a fuller batch (s).
     """
 
     def __init__(self, max_rows: int, max_delay: float) -> None:
         self.curve = LatencyCurve()
         self.max_rows = max_rows
-        self._max_delay = max_delay
+        self.max_delay = max_delay
         self._returning = 0.0  # part of the answered callers that came back at once, lately
         self._answered = 0  # requests of the last batch
         self._seen = 0  # requests that came since, within the window
@@ -87,7 +88,7 @@ class Sharing:
         """
         if waiting_rows >= self.full:
             return now
-        until = oldest + self._max_delay
+        until = oldest + self.max_delay
         if self._window_end > now and self._answered * self._returning * _EXPECT - self._seen >= 1.0:
             until = max(until, self._window_end)
         return until

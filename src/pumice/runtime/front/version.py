@@ -90,6 +90,16 @@ class ServedVersion:
         return self._sharing.max_rows
 
     @property
+    def max_delay(self) -> float:
+        """Longest wait for a fuller batch (s)."""
+        return self._sharing.max_delay
+
+    @property
+    def cached(self) -> bool:
+        """Whether answers may come from a cache."""
+        return self._cache is not None and self.profile is not None and self.profile.deterministic
+
+    @property
     def depth(self) -> int:
         """Requests that wait."""
         return len(self._dispatcher) if self._dispatcher is not None else 0
@@ -150,7 +160,7 @@ class ServedVersion:
         if len(dispatcher) >= self._max_queue:
             self.stats.shed["queue"] += 1
             raise Overloaded(f"{self._max_queue} requests are waiting for model '{self.name}'")
-        if self._cache is not None and self.profile is not None and self.profile.deterministic:
+        if self._cache is not None and self.cached:
             return dispatcher.expire_in_time(self._cache.ask(request, done, dispatcher.enqueue))
         return dispatcher.enqueue(request, done)
 

@@ -79,13 +79,13 @@ class Connection:
             return read_tensors(head.tensors, payload, shared=False)
         return read_tensors(head.tensors, self._inputs.view(head.shared).toreadonly(), shared=True)
 
-    def reply(self, number: int, outputs: dict[str, np.ndarray], seconds: float) -> None:
+    def reply(self, number: int, outputs: dict[str, np.ndarray], began: float, seconds: float) -> None:
         """Send the outputs of a batch."""
         packed = pack([outputs], 0)
         shared = packed.nbytes if packed.nbytes >= SHARED_MIN_BYTES else 0
         if shared:
             write_shared(self._outputs.view(shared), packed.pieces)
-        head = ReplyHead(number, packed.heads, seconds, shared)
+        head = ReplyHead(number, packed.heads, seconds, shared, began=began)
         self._sock.sendall(frame(head, () if shared else packed.pieces))
 
     def fail(self, number: int, error: Exception, model: str, seconds: float) -> None:
@@ -160,16 +160,17 @@ def answer(connection: Connection, pipeline: Pipeline, model: str, page: StatusP
 
 
 def _run(connection: Connection, pipeline: Pipeline, model: str, head: BatchHead, payload: memoryview) -> None:
-    started = time.perf_counter()
+    started = time.monotonic()
     try:
         set_traces(tuple(head.traces))
         inputs = _warm(pipeline, head.warm_rows) if head.warm_rows else connection.inputs(head, payload)
+        started = time.monotonic()
         outputs = pipeline.run(inputs, head.parameters)
-        seconds = time.perf_counter() - started
+        seconds = time.monotonic() - started
     except Exception as error:  # noqa: BLE001 - the model's own code may raise anything; it is sent whole to the front
-        connection.fail(head.number, error, model, time.perf_counter() - started)
+        connection.fail(head.number, error, model, time.monotonic() - started)
         return
-    connection.reply(head.number, outputs, seconds)
+    connection.reply(head.number, outputs, started, seconds)
 
 
 def _warm(pipeline: Pipeline, rows: int) -> dict[str, np.ndarray]:

@@ -1,0 +1,40 @@
+"""What Triton's clients call of the service besides the protocol: configuration and statistics."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pumice.gateway.grpc.calls import Call, Operation
+from pumice.protocol.oip import grpc_codec
+from pumice.protocol.oip.proto import open_inference_pb2 as pb
+from pumice.service.description import config_of, statistics_of
+
+if TYPE_CHECKING:
+    from pumice.service.catalog import Catalog
+
+
+class Description:
+    """The methods that describe models.
+
+    Args:
+        catalog: What is served.
+    """
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog = catalog
+
+    def operations(self) -> dict[str, Operation]:
+        """The methods by name."""
+        return {"ModelConfig": self.model_config, "ModelStatistics": self.model_statistics}
+
+    async def model_config(self, body: bytes, _call: Call) -> bytes:
+        """How a version is served."""
+        asked = grpc_codec.parse_message(pb.ModelConfigRequest, body)
+        config = config_of(self._catalog.find(asked.name, asked.version))
+        return pb.ModelConfigResponse(config=grpc_codec.as_message(config, pb.ModelConfig())).SerializeToString()
+
+    async def model_statistics(self, body: bytes, _call: Call) -> bytes:
+        """What a version, all versions of a model, or all models have done."""
+        asked = grpc_codec.parse_message(pb.ModelStatisticsRequest, body)
+        statistics = statistics_of(self._catalog.some(asked.name, asked.version))
+        return grpc_codec.as_message(statistics, pb.ModelStatisticsResponse()).SerializeToString()
