@@ -1,4 +1,4 @@
-"""The composition root: starts replicas, puts the parts together, serves, and stops in order."""
+"""A server: starts replicas, puts the parts together, serves, and stops in order."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import shutil
 import signal
 import tempfile
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -240,27 +240,3 @@ def _announce(file: Path, host: str, port: int, grpc_port: int | None) -> None:
 
 def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def with_names(sources: Sequence[str]) -> tuple[ModelSettings, ...]:
-    """Read ``[NAME=]SOURCE`` arguments.
-
-    Raises:
-        BadSetting: Two have the same name.
-    """
-    models: dict[str, ModelSettings] = {}
-    for argument in sources:
-        name, equals, source = argument.partition("=")
-        if not equals:
-            name, source = _name_of(argument), argument
-        if name in models:
-            raise BadSetting("SOURCE", repr(argument), f"names that differ; '{name}' is taken, write NAME=SOURCE")
-        models[name] = ModelSettings(name=name, source=source)
-    return tuple(models.values())
-
-
-def _name_of(source: str) -> str:
-    if ":" in source and not Path(source).exists():
-        return source.rpartition(":")[2].lower()
-    path = Path(source)
-    return (path.name if path.is_dir() else path.stem) or path.absolute().name
