@@ -17,6 +17,9 @@ from pumice.domain.errors import BadSetting
 from pumice.domain.model import Manifest
 from pumice.environment import own_settings
 
+Sandbox = Literal["auto", "required", "off"]
+"""How replicas are kept from doing harm."""
+
 
 class ModelSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """How one model is served. A value left out is taken from the server's settings of the same name."""
@@ -37,9 +40,23 @@ class ModelSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     max_delay_ms: Annotated[float | None, Meta(description="Longest wait for a fuller batch (ms).")] = None
     timeout: Annotated[float | None, Meta(description="Longest that one call of the model may take (s).")] = None
     cache_size: Annotated[int | None, Meta(description="Size of the response cache (bytes); 0: off.")] = None
+    sandbox: Annotated[Sandbox | None, Meta(description="What keeps the replicas from doing harm.")] = None
+    network: Annotated[
+        bool, Meta(description="Whether replicas may use the network, for models that ask other services.")
+    ] = False
+    memory_limit: Annotated[
+        Annotated[int, Meta(ge=0)] | None, Meta(description="Most memory of one replica (bytes); 0: no limit.")
+    ] = None
     manifest: Annotated[
         dict[str, Any], Meta(description="Keys of the manifest that are said here instead of beside the file.")
     ] = msgspec.field(default_factory=dict)
+
+
+_SHARED = (
+    *("replicas", "threads", "provider", "max_batch_size", "max_delay_ms", "timeout", "cache_size"),
+    *("sandbox", "memory_limit"),
+)
+"""Settings of a model that are the server's where it says nothing."""
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -65,6 +82,26 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     drain_timeout: Annotated[float, Meta(description="Longest wait for open requests when stopping (s).", ge=0)] = 30.0
     cache_size: Annotated[int, Meta(description="Size of the response cache (bytes); 0: off.", ge=0)] = 0
     cache_ttl: Annotated[float, Meta(description="How long a cached answer is good (s).", gt=0)] = 300.0
+    sandbox: Annotated[
+        Sandbox,
+        Meta(
+            description=(
+                "What keeps replicas from doing harm: `auto` takes away the network, the right to write and the sight "
+                "of the home as far as the system allows, `required` refuses to start where one is missing, `off`: "
+                "nothing."
+            )
+        ),
+    ] = "auto"
+    memory_limit: Annotated[
+        int,
+        Meta(
+            description=(
+                "Most memory of its own that one replica may take (bytes): heaps, arrays, stacks of threads; "
+                "0: no limit."
+            ),
+            ge=0,
+        ),
+    ] = 0
     max_body_bytes: Annotated[int, Meta(description="Largest request body (bytes).", ge=1)] = 64 * 1024 * 1024
     result_ttl: Annotated[float, Meta(description="How long results of tasks are kept (s).", gt=0)] = 86_400.0
     task_concurrency: Annotated[int, Meta(description="Asynchronous tasks that run at once.", ge=1)] = 64
@@ -81,11 +118,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
     def of_model(self, model: ModelSettings) -> ModelSettings:
         """Fill what a model leaves out with the server's settings."""
-        filled = {
-            key: getattr(self, key)
-            for key in ("replicas", "threads", "provider", "max_batch_size", "max_delay_ms", "timeout", "cache_size")
-            if getattr(model, key) is None
-        }
+        filled = {key: getattr(self, key) for key in _SHARED if getattr(model, key) is None}
         return msgspec.structs.replace(model, **filled)
 
     @property

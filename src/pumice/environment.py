@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping
 
 PREFIX = "PUMICE_"
 """What the names of our settings begin with."""
+
+_ENV_START, _ENV_END = 47, 48
+"""Places in ``/proc/PID/stat`` of the environment's address, counted after the command's name (proc_pid_stat(5))."""
 
 
 def own_settings(environ: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -27,3 +31,26 @@ def of_replicas(environ: Mapping[str, str] | None = None) -> dict[str, str]:
     """
     env = os.environ if environ is None else environ
     return {key: value for key, value in env.items() if not key.startswith(PREFIX)}
+
+
+def blot_out_own_settings() -> None:
+    """Overwrite the values of Pumice's settings where other processes of the same user can read them.
+
+    The kernel shows a process's first environment in ``/proc/PID/environ`` for as long as it runs, whatever the process
+    does to its variables later; a key that was given there would be there for every replica to read.
+    """
+    if sys.platform != "linux":
+        return
+    import ctypes
+
+    with open("/proc/self/stat", encoding="utf-8", errors="replace") as stat:  # noqa: PTH123 - light, see above
+        fields = stat.read().rpartition(") ")[2].split()
+    start, end = int(fields[_ENV_START]), int(fields[_ENV_END])
+    if not start:  # the kernel does not tell
+        return
+    at = start
+    for entry in ctypes.string_at(start, end - start).split(b"\0"):
+        name, _, value = entry.partition(b"=")
+        if name.startswith(PREFIX.encode()):
+            ctypes.memset(at + len(name) + 1, ord("*"), len(value))
+        at += len(entry) + 1

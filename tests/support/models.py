@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
+import subprocess
+import tempfile
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -162,3 +165,32 @@ class Big(Model):
 
     def predict(self, inputs: Arrays) -> dict[str, np.ndarray]:
         return {"same": inputs["image"].copy()}
+
+
+class Nosy(Model):
+    """Does what it is asked to by the parameter ``do`` and says how that went."""
+
+    signature = Signature(inputs=[Tensor("x", "FP32", [-1, 4])], outputs=[Tensor("told", "BYTES", [-1])])
+
+    def predict(self, inputs: Arrays, parameters: Mapping[str, object]) -> dict[str, np.ndarray]:
+        told = np.empty(len(inputs["x"]), dtype=object)
+        try:
+            told[:] = str(self._do(str(parameters["do"]), str(parameters.get("what", "")))).encode()
+        except OSError as error:
+            told[:] = type(error).__name__.encode()
+        return {"told": told}
+
+    def _do(self, do: str, what: str) -> object:
+        deeds: dict[str, Callable[[], object]] = {
+            "write": lambda: Path(what).write_text("was here", encoding="utf-8"),
+            "read": lambda: Path(what).read_bytes()[:4],
+            "environ": lambda: Path(f"/proc/{os.getppid()}/environ").read_bytes(),
+            "scratch": lambda: os.write(tempfile.mkstemp()[0], b"fine"),
+            "cache": lambda: (Path(os.environ["XDG_CACHE_HOME"]) / "cache").write_text("fine", encoding="utf-8"),
+            "connect": lambda: socket.create_connection(("127.0.0.1", int(what)), timeout=5).close(),
+            "unix": lambda: socket.socket(socket.AF_UNIX).connect(what),
+            "signal": lambda: os.kill(os.getppid(), 0),
+            "child": lambda: subprocess.run(["cat", what], capture_output=True, check=False).returncode,
+            "allocate": lambda: np.ones(int(what), np.uint8).sum(),
+        }
+        return deeds[do]()

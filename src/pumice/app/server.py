@@ -8,9 +8,7 @@ import gc
 import json
 import logging
 import os
-import shutil
 import signal
-import tempfile
 import time
 from collections.abc import AsyncIterator
 from importlib import import_module
@@ -22,9 +20,11 @@ from pumice.domain.errors import BadSetting
 from pumice.engines.source import resolve_source
 from pumice.protocol.frames import WorkerSpec
 from pumice.runtime.front.fleet import Fleet
+from pumice.runtime.front.folder import remove_run_folder
 from pumice.runtime.front.process import WorkerProcess
 from pumice.runtime.front.pulse import Pulse
 from pumice.runtime.front.version import ServedVersion
+from pumice.runtime.worker.sandbox import MEASURES, offered
 
 if TYPE_CHECKING:
     import uvicorn
@@ -50,8 +50,6 @@ class Server:
     def __init__(self, settings: Settings, environ: dict[str, str]) -> None:
         self._settings = settings
         self._environ = environ
-        self._sockets = Path(tempfile.mkdtemp(prefix="pumice-"))
-        self._spawned = 0
         self._pulse = Pulse()
         self.versions: list[ServedVersion] = []
         self._fleets: list[Fleet] = []
@@ -59,7 +57,7 @@ class Server:
             for model in settings.models:
                 self._serve(settings.of_model(model))
         except BaseException:
-            shutil.rmtree(self._sockets, ignore_errors=True)
+            remove_run_folder()
             raise
 
     def run(self, announce: Path | None = None) -> None:
@@ -76,7 +74,7 @@ class Server:
         try:
             uvloop.run(self._main(announce))
         finally:
-            shutil.rmtree(self._sockets, ignore_errors=True)
+            remove_run_folder()
 
     async def _main(self, announce: Path | None) -> None:
         for served, fleet in zip(self.versions, self._fleets, strict=True):
@@ -156,8 +154,11 @@ class Server:
         assert model.replicas is not None and model.provider is not None  # noqa: S101, PT018 - filled by of_model
         threads = model.threads or max(1, _cores() // model.replicas)
 
+        if model.sandbox == "required":
+            _demand_sandbox(model.name)
+
         def spawn(number: int) -> WorkerProcess:
-            self._spawned += 1
+            del number  # all are alike
             spec = WorkerSpec(
                 name=model.name,
                 version=model.version,
@@ -167,7 +168,10 @@ class Server:
                 threads=threads,
                 provider=model.provider or "auto",
                 device=model.device,
-                socket=str(self._sockets / f"{self._spawned}-{number}.sock"),
+                confined=model.sandbox != "off",
+                network=model.network,
+                hidden=(str(self._settings.home_path),),
+                memory_limit=model.memory_limit or 0,
             )
             return WorkerProcess(spec, self._environ)
 
@@ -176,6 +180,17 @@ class Server:
         name = f"{served.name}/{served.version}"
         self._fleets.append(Fleet(name, model.replicas, spawn, served.told, settings.load_timeout))
         self.versions.append(served)
+
+
+def _demand_sandbox(model: str) -> None:
+    """Refuse to serve a model where the system does not enforce all of the sandbox.
+
+    Raises:
+        BadSetting: Something is missing here.
+    """
+    missing = [measure.by for measure in MEASURES if not offered()[measure.name]]
+    if missing:
+        raise BadSetting(f"model '{model}': 'sandbox'", "'required'", f"'auto' here; missing: {', '.join(missing)}")
 
 
 def _http_server(settings: Settings, inference: Inference, tasks: Tasks) -> uvicorn.Server:

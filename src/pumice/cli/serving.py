@@ -14,7 +14,7 @@ from pathlib import Path
 from pumice.app import Server, with_names
 from pumice.config import load_settings
 from pumice.domain.errors import BadSetting
-from pumice.environment import of_replicas
+from pumice.environment import blot_out_own_settings, of_replicas
 
 SETTINGS = (
     "host",
@@ -64,6 +64,7 @@ def run_server(wish: Wish) -> None:
     settings = load_settings(given, wish.file)
     if not settings.models:
         raise BadSetting("SOURCE", "nothing to serve", "a path or module:Class as argument, or 'models' in a file")
+    blot_out_own_settings()  # before a replica loads anything
     server = Server(settings, of_replicas())  # the replicas load from here on
 
     from pumice.observe.logs import set_up_logs

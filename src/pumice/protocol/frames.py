@@ -48,6 +48,10 @@ class WorkerSpec(msgspec.Struct, frozen=True):
         provider: Execution provider.
         device: Number of the device.
         socket: Path of the Unix socket on which the replica listens.
+        confined: The process has given up its right to write; it gives up more when it knows what to load.
+        network: It may use the network all the same.
+        hidden: Folders whose files it may not read.
+        memory_limit: Most memory of its own (bytes); 0: no limit.
     """
 
     name: str
@@ -58,7 +62,11 @@ class WorkerSpec(msgspec.Struct, frozen=True):
     threads: int
     provider: str
     device: int
-    socket: str
+    socket: str = ""
+    confined: bool = True
+    network: bool = False
+    hidden: tuple[str, ...] = ()
+    memory_limit: int = 0
 
 
 class Loaded(msgspec.Struct, frozen=True, tag=True):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import struct
-from pathlib import Path
 
 import msgspec
 
@@ -22,15 +22,15 @@ class WorkerProcess:
     """A started replica. Making one starts it, without an event loop, so that it loads while the front still imports.
 
     Args:
-        spec: What it is to load.
+        spec: What it is to load; the path of its socket is set here.
         environ: Its whole environment.
     """
 
     def __init__(self, spec: WorkerSpec, environ: dict[str, str]) -> None:
-        self.spec = spec
-        started = take_spare() or start_worker(environ)
-        self._process, self._lifeline = started.process, started.lifeline
-        data = msgspec.msgpack.encode(spec)
+        started = take_spare(confined=spec.confined) or start_worker(environ, confined=spec.confined)
+        self._process, self._lifeline, self._scratch = started.process, started.lifeline, started.scratch
+        self.spec = msgspec.structs.replace(spec, socket=f"{started.scratch}/socket")
+        data = msgspec.msgpack.encode(self.spec)
         self._lifeline.sendall(_LENGTH.pack(len(data)) + data)
         self._lifeline.setblocking(False)
 
@@ -88,9 +88,9 @@ class WorkerProcess:
             self._process.kill()
 
     def close(self) -> None:
-        """Close the lifeline and forget the socket's name; the replica ends if it still runs."""
+        """Close the lifeline and remove what it wrote; the replica ends if it still runs."""
         self._lifeline.close()
-        Path(self.spec.socket).unlink(missing_ok=True)
+        shutil.rmtree(self._scratch, ignore_errors=True)
 
     async def _receive(self) -> bytes | None:
         head = await self._exactly(_LENGTH.size)

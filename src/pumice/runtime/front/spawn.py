@@ -12,6 +12,8 @@ import subprocess
 import sys
 from dataclasses import dataclass
 
+from pumice.runtime.front.folder import run_folder
+
 
 @dataclass(frozen=True)
 class Started:
@@ -20,31 +22,40 @@ class Started:
     Attributes:
         process: The process.
         lifeline: Our end of the socket pair; when it closes the process ends.
+        scratch: Its own folder, for its socket and whatever it writes.
+        confined: Whether it can write nowhere else.
     """
 
     process: subprocess.Popen[bytes]
     lifeline: socket.socket
+    scratch: str
+    confined: bool
 
 
 _spares: list[Started] = []
 
 
-def start_worker(environ: dict[str, str]) -> Started:
+def start_worker(environ: dict[str, str], *, confined: bool = True) -> Started:
     """Start a process.
 
     Args:
         environ: Its whole environment.
+        confined: Whether it gives up its rights as its first act (`pumice.runtime.worker.sandbox`).
     """
+    scratch = run_folder().scratch()
     lifeline, theirs = socket.socketpair()
     with theirs:
         # -P: a file in the working directory must not stand in for a library
         process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "pumice.runtime.worker", str(theirs.fileno())],
+            [
+                *(sys.executable, "-P", "-m", "pumice.runtime.worker", str(theirs.fileno())),
+                *((scratch,) if confined else ()),
+            ],
             pass_fds=[theirs.fileno()],
             stdin=subprocess.DEVNULL,
             env=environ,
         )
-    return Started(process, lifeline)
+    return Started(process, lifeline, scratch, confined)
 
 
 def start_spare(environ: dict[str, str]) -> None:
@@ -56,6 +67,6 @@ def start_spare(environ: dict[str, str]) -> None:
     _spares.append(start_worker(environ))
 
 
-def take_spare() -> Started | None:
-    """Take the process that was started in advance, if there is one."""
-    return _spares.pop() if _spares else None
+def take_spare(*, confined: bool) -> Started | None:
+    """Take the process that was started in advance, if there is one and it is as confined as is wanted."""
+    return _spares.pop() if _spares and _spares[-1].confined is confined else None

@@ -18,12 +18,13 @@ import traceback
 
 import msgspec
 
-from pumice.domain.errors import ModelFailed, PumiceError
+from pumice.domain.errors import PumiceError
 from pumice.domain.model import Profile
 from pumice.engines.base import EngineConfig
 from pumice.engines.registry import load_engine
 from pumice.protocol.frames import ErrorRecord, Loaded, WorkerSpec, record_error
-from pumice.runtime.worker.serve import serve
+from pumice.runtime.worker.sandbox import limit_memory, narrow
+from pumice.runtime.worker.serve import failure, serve
 from pumice.runtime.worker.tasks import Pipeline, pipeline_for
 
 _LENGTH = struct.Struct("<I")
@@ -42,6 +43,7 @@ def main() -> None:
     spec = msgspec.msgpack.decode(told, type=WorkerSpec)
     _die_with_parent(lifeline)
     try:
+        _give_up_rights(spec)
         pipeline, profile = _load(spec)
         listener = _listen(spec.socket)
     except Exception as error:  # noqa: BLE001 - a model's own code may raise anything; the front logs it whole
@@ -49,6 +51,13 @@ def main() -> None:
         sys.exit(1)
     _tell(lifeline, Loaded(profile))
     serve(listener, pipeline, spec.name)
+
+
+def _give_up_rights(spec: WorkerSpec) -> None:
+    if spec.memory_limit:
+        limit_memory(spec.memory_limit)
+    if spec.confined:
+        narrow(hidden=spec.hidden, shown=(spec.path,) if spec.path else (), network=spec.network)
 
 
 def _load(spec: WorkerSpec) -> tuple[Pipeline, Profile]:
@@ -97,7 +106,7 @@ def _record(error: Exception, model: str) -> ErrorRecord:
     if isinstance(error, PumiceError):
         return record_error(error)
     traceback.print_exc()
-    return record_error(ModelFailed(model, f"{type(error).__name__}: {error}"))
+    return record_error(failure(error, model))
 
 
 def _die_with_parent(lifeline: socket.socket) -> None:

@@ -32,8 +32,19 @@ from pumice.runtime.memory import receive_pair, send_page
 from pumice.runtime.page import StatusPage
 from pumice.runtime.worker.tasks import Pipeline
 
+_MOST_TOLD = 2000
+"""Most that is told of an exception (characters)."""
+
 _READ_BYTES = 32 * 1024
 """Most that one read takes: nearly every frame, and no buffer so large that it is mapped anew each time (bytes)."""
+
+
+def failure(error: Exception, model: str) -> ModelFailed:
+    """Tell an exception of a model's code in one line; the libraries of C++ have their own word for no memory."""
+    told = f"{type(error).__name__}: {error}"[:_MOST_TOLD]
+    if isinstance(error, MemoryError) or "bad_alloc" in told or "ailed to allocate memory" in told:
+        return ModelFailed(model, f"out of memory ({told}); send less at once, or give more with 'memory_limit'")
+    return ModelFailed(model, told)
 
 
 class Connection:
@@ -93,7 +104,7 @@ class Connection:
         if isinstance(error, PumiceError):
             head = ReplyHead(number, [], seconds, 0, record_error(error))
         else:
-            known = ModelFailed(model, f"{type(error).__name__}: {error}"[:2000])
+            known = failure(error, model)
             trace = "".join(traceback.format_exception(error))
             head = ReplyHead(number, [], seconds, 0, record_error(known), trace)
         self._sock.sendall(frame(head))
