@@ -14,6 +14,7 @@ from pumice.cli.doctor.packages import Extra, Package, Runtime, extras, onnx_run
 from pumice.cli.doctor.places import look_at_home, look_at_port
 from pumice.cli.doctor.report import Report, examine, problems_of
 from pumice.config import load_settings
+from pumice.runtime.worker.sandbox import MEASURES
 from tests.cli.command import pumice
 
 
@@ -41,6 +42,7 @@ def test_people_get_a_table(tmp_path: Path) -> None:
     assert "onnxruntime" in done.stdout
     assert f"chmod 700 {tmp_path}" in done.stdout
     assert "Ready to serve." in done.stdout
+    assert "sandbox" in done.stdout
 
 
 def test_a_home_that_cannot_be_is_broken(tmp_path: Path) -> None:
@@ -70,7 +72,8 @@ def test_permissions_of_the_home(tmp_path: Path) -> None:
 
 
 def test_what_is_broken_and_what_is_only_missing(found: Report) -> None:
-    healthy = msgspec.structs.replace(found, problems=())
+    everything = {measure.name: True for measure in MEASURES}
+    healthy = msgspec.structs.replace(found, problems=(), sandbox=everything)
     assert healthy.healthy
 
     def problems(**changed: object) -> list[tuple[bool, str]]:
@@ -82,6 +85,8 @@ def test_what_is_broken_and_what_is_only_missing(found: Report) -> None:
     assert (False, "pip uninstall onnxruntime && pip install onnxruntime-gpu") in problems(machine=gpu)
     absent = Extra("text", (Package("tokenizers", None),), "pip install 'pumice[text]'")
     assert problems(extras=(absent,)) == [(False, "pip install 'pumice[text]'")]
+    unguarded = healthy.sandbox | {"network": False}
+    assert problems(sandbox=unguarded) == [(False, "needs seccomp filter (x86-64, arm64)")]
 
 
 def test_a_container_counts(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from pumice.cli.doctor.machine import Machine
 from pumice.cli.doctor.report import Report, examine
 from pumice.cli.output import console, print_json
 from pumice.config import load_settings
+from pumice.runtime.worker.sandbox import MEASURES
 
 _GIB = 1 << 30
 
@@ -50,6 +51,7 @@ def _rows(report: Report) -> list[tuple[str, str]]:
         ("onnxruntime", f"{report.onnxruntime.version or 'broken'} ({', '.join(report.onnxruntime.providers)})"),
         ("extras", ", ".join(installed) or "none"),
         ("home", f"{home.path} ({state})"),
+        ("sandbox", ", ".join(measure.name for measure in MEASURES if report.sandbox[measure.name]) or "nothing"),
         ("ports", ", ".join(f"{port.number} {port.use} {'free' if port.free else 'taken'}" for port in report.ports)),
     ]
 

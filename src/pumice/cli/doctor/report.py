@@ -12,6 +12,7 @@ from pumice.cli.doctor.machine import Machine, look_at_machine
 from pumice.cli.doctor.packages import Extra, Package, Runtime, core_packages, extras, onnx_runtime
 from pumice.cli.doctor.places import Home, Port, look_at_home, look_at_port
 from pumice.config import Settings
+from pumice.runtime.worker.sandbox import MEASURES, offered
 
 
 class Problem(msgspec.Struct, frozen=True):
@@ -40,6 +41,7 @@ class Report(msgspec.Struct, frozen=True):
         extras: Optional parts.
         home: The folder of everything that lasts.
         ports: Where the server would listen.
+        sandbox: What replicas are kept from here, by the name of the measure.
         problems: What is wrong or missing.
     """
 
@@ -51,6 +53,7 @@ class Report(msgspec.Struct, frozen=True):
     extras: tuple[Extra, ...]
     home: Home
     ports: tuple[Port, ...]
+    sandbox: dict[str, bool]
     problems: tuple[Problem, ...] = ()
 
     @property
@@ -71,6 +74,7 @@ def examine(settings: Settings) -> Report:
         extras=extras(),
         home=look_at_home(settings.home_path),
         ports=tuple(look_at_port(use, settings.host, number) for use, number in wanted if number > 0),
+        sandbox=offered(),
     )
     return msgspec.structs.replace(report, problems=tuple(problems_of(report)))
 
@@ -90,6 +94,9 @@ def problems_of(report: Report) -> Iterator[Problem]:
         if extra.install:
             names = ", ".join(package.name for package in extra.packages if package.version is None)
             yield Problem(f"the extra '{extra.name}' is not installed ({names})", extra.install, needed=False)
+    for measure in MEASURES:
+        if not report.sandbox[measure.name]:
+            yield Problem(f"nothing enforces here that a replica {measure.text}", f"needs {measure.by}", needed=False)
     yield from _of_places(report)
 
 

@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 import traceback
+from pathlib import Path
 
 import msgspec
 
@@ -57,7 +58,17 @@ def _give_up_rights(spec: WorkerSpec) -> None:
     if spec.memory_limit:
         limit_memory(spec.memory_limit)
     if spec.confined:
-        narrow(hidden=spec.hidden, shown=(spec.path,) if spec.path else (), network=spec.network)
+        narrow(hidden=spec.hidden, shown=_shown(spec), network=spec.network)
+
+
+def _shown(spec: WorkerSpec) -> tuple[str, ...]:
+    """The artefacts: the model's folder, for what lies beside its file; only the file if the folder holds secrets."""
+    if not spec.path:
+        return ()
+    path = Path(spec.path).resolve()
+    folder = path if path.is_dir() else path.parent
+    holds_secrets = any(Path(hidden).resolve().is_relative_to(folder) for hidden in spec.hidden)
+    return (str(path if holds_secrets else folder),)
 
 
 def _load(spec: WorkerSpec) -> tuple[Pipeline, Profile]:
