@@ -39,7 +39,7 @@ def start_worker(environ: dict[str, str], *, confined: bool = True) -> Started:
     """Start a process.
 
     Args:
-        environ: Its whole environment.
+        environ: Its environment; a confined one is told besides to put temporary files into its scratch folder.
         confined: Whether it gives up its rights as its first act (`pumice.runtime.worker.sandbox`).
     """
     scratch = run_folder().scratch()
@@ -53,7 +53,8 @@ def start_worker(environ: dict[str, str], *, confined: bool = True) -> Started:
             ],
             pass_fds=[theirs.fileno()],
             stdin=subprocess.DEVNULL,
-            env=environ,
+            # where libraries put temporary files and caches
+            env=environ | ({"TMPDIR": scratch, "XDG_CACHE_HOME": scratch} if confined else {}),
         )
     return Started(process, lifeline, scratch, confined)
 

@@ -20,9 +20,8 @@ def confine(scratch: str) -> None:
     What the kernel does not offer is left out; `offered` tells.
 
     Args:
-        scratch: The replica's own folder; temporary files and caches of libraries go there.
+        scratch: The replica's own folder.
     """
-    os.environ.update(TMPDIR=scratch, XDG_CACHE_HOME=scratch)
     with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w", encoding="ascii") as score:  # noqa: PTH123
         score.write(str(_MORE_EXPENDABLE))
     if landlock.version():
