@@ -17,6 +17,9 @@ export PIP_ROOT_USER_ACTION := ignore
 # what is installed where is said in pyproject.toml alone
 DECLARED := pyproject.toml src/pumice/__about__.py
 
+# torch goes in first and by itself: this version is then kept, and what depends on torch brings no other build
+TORCH := torch==2.13.0
+
 .PHONY: help demo test check form lint types layers house bench docs format reference clean
 
 help: ## list the targets
@@ -76,6 +79,7 @@ $(STAMPS)/demo: $(STAMPS)/venv $(DECLARED)
 
 $(STAMPS)/dev: $(STAMPS)/venv $(DECLARED)
 	@echo 'setting up .venv with every extra, the tests and the gates'
+	@$(PIP) '$(TORCH)'
 	@$(PIP) --editable '.[all]' --group test --group check
 	@touch $@ $(STAMPS)/demo
 

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from pumice.config import ModelSettings, Settings
-from pumice.domain.model import ImageInput, Manifest
+from pumice.domain.model import ImageInput, Manifest, Trust
 from pumice.domain.signature import Signature
 from pumice.environment import PREFIX
 from scripts.reference.markdown import attributes, code, table
@@ -39,6 +39,7 @@ _NAMES = {
     ModelSettings: "[models](#a-model)",
     Signature: "`inputs` and `outputs`, each a list of tensors (`name`, `datatype`, `shape`)",
     ImageInput: "[a mapping](#keys-of-image)",
+    Trust: "[a mapping](#keys-of-trust)",
 }
 
 
@@ -54,6 +55,8 @@ def page() -> str:
             "## A model\n",
             "An entry of `models` in the file. What it leaves out is taken from the server's setting of that name.\n",
             _described(ModelSettings),
+            "### Keys of `trust`\n",
+            _documented(Trust),
             "## A manifest\n",
             MANIFEST,
             _documented(Manifest),
@@ -117,6 +120,6 @@ def _default(field: msgspec.structs.FieldInfo) -> str:
     if field.required:
         return "(must be given)"
     value = field.default_factory() if field.default_factory is not msgspec.NODEFAULT else field.default
-    if value is None or value in ("", [], {}, ()):
+    if value is None or value in ("", [], {}, (), Trust()):
         return ""
     return code(str(value).lower() if isinstance(value, bool) else str(value))

@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Meta
 
 from pumice.domain.errors import BadSetting
-from pumice.domain.model import Manifest
+from pumice.domain.model import Manifest, Trust
 from pumice.environment import own_settings
 
 Sandbox = Literal["auto", "required", "off"]
@@ -47,6 +47,13 @@ class ModelSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     memory_limit: Annotated[
         Annotated[int, Meta(ge=0)] | None, Meta(description="Most memory of one replica (bytes); 0: no limit.")
     ] = None
+    trust: Annotated[
+        Trust,
+        Meta(
+            description="Code that the model may use: `types` of a `.skops` file, `custom_ops` libraries (paths) of "
+            "ONNX Runtime. A manifest cannot say this."
+        ),
+    ] = msgspec.field(default_factory=Trust)
     manifest: Annotated[
         dict[str, Any], Meta(description="Keys of the manifest that are said here instead of beside the file.")
     ] = msgspec.field(default_factory=dict)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pumice.domain.errors import BadArtefact, BadSetting
+from pumice.domain.errors import BadArtefact, BadSetting, UnsafeArtefact
 from pumice.engines.source import resolve_source
 
 
@@ -106,14 +106,14 @@ def test_what_is_not_there(source: str) -> None:
 def test_pickles_are_refused_by_name(tmp_path: Path, name: str) -> None:
     touch(tmp_path / name, b"anything")
     for source in (tmp_path / name, tmp_path):
-        with pytest.raises(BadArtefact, match=r"pickle.*convert it to ONNX"):
+        with pytest.raises(UnsafeArtefact, match=r"pickle.*convert it to"):
             resolve_source(str(source))
 
 
 @pytest.mark.parametrize("protocol", range(2, pickle.HIGHEST_PROTOCOL + 1))
 def test_pickles_are_refused_by_content(tmp_path: Path, protocol: int) -> None:
     file = touch(tmp_path / "model.onnx", pickle.dumps({"weights": [1]}, protocol))
-    with pytest.raises(BadArtefact, match="pickle"):
+    with pytest.raises(UnsafeArtefact, match="pickle"):
         resolve_source(str(file))
 
 

@@ -172,6 +172,7 @@ class Server:
                 network=model.network,
                 hidden=(str(self._settings.home_path),),
                 memory_limit=model.memory_limit or 0,
+                trust=model.trust,
             )
             return WorkerProcess(spec, self._environ)
 

@@ -48,6 +48,7 @@ EXIT_CODES: Mapping[type[e.PumiceError], ExitCode] = MappingProxyType(
         e.SetupError: ExitCode.WRONG,
         e.BadSetting: ExitCode.WRONG,
         e.BadArtefact: ExitCode.WRONG,
+        e.UnsafeArtefact: ExitCode.WRONG,
         e.MissingDependency: ExitCode.WRONG,
         c.ConnectionFailed: ExitCode.FAILED,
         c.BadAnswer: ExitCode.FAILED,

@@ -42,6 +42,21 @@ class ImageInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     crop: bool = True
 
 
+class Trust(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """Code that the operator lets a model use.
+
+    It stands in the server's settings, never in a model's manifest: that travels with the model, which would then
+    vouch for itself.
+
+    Attributes:
+        types: Python types that a `.skops` file may use beyond the library's own, as ``package.module.Type``.
+        custom_ops: Shared libraries with operators of ONNX Runtime (paths).
+    """
+
+    types: list[str] = msgspec.field(default_factory=list)
+    custom_ops: list[str] = msgspec.field(default_factory=list)
+
+
 class Manifest(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """What the model's file cannot say; ``manifest.json`` beside it, or the entry in ``pumice.yaml``.
 

@@ -14,7 +14,7 @@ from typing import ClassVar
 import msgspec
 import numpy as np
 
-from pumice.domain.model import Manifest, Parameter
+from pumice.domain.model import Manifest, Parameter, Trust
 from pumice.domain.signature import Signature
 
 
@@ -30,6 +30,7 @@ class EngineConfig(msgspec.Struct, frozen=True):
             ``directml``), or ``auto``.
         device: Device number for providers that have several.
         name: Name under which the model is served, for messages; empty where it is not served.
+        trust: What the operator named by hand; a file or its manifest cannot bring it along.
     """
 
     source: str
@@ -39,6 +40,7 @@ class EngineConfig(msgspec.Struct, frozen=True):
     provider: str = "auto"
     device: int = 0
     name: str = ""
+    trust: Trust = Trust()
 
     @property
     def label(self) -> str:
@@ -73,6 +75,7 @@ class Engine(abc.ABC):
         name: Name in the entry point and in a manifest's ``format``.
         platform: The field's name of the format in OIP metadata.
         suffixes: File endings that this engine takes (lower case, with the dot).
+        runs_code: A model is its author's own code, so that its files are not looked at for what may run.
         signature: Named tensors of the model; set when made.
         traits: What was found while loading; set when made.
     """
@@ -80,6 +83,7 @@ class Engine(abc.ABC):
     name: ClassVar[str]
     platform: ClassVar[str]
     suffixes: ClassVar[tuple[str, ...]] = ()
+    runs_code: ClassVar[bool] = False
 
     signature: Signature
     traits: Traits

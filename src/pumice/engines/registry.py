@@ -9,6 +9,7 @@ from pumice.domain.errors import BadArtefact, BadSetting
 from pumice.domain.model import Manifest
 from pumice.engines.base import Engine, EngineConfig
 from pumice.engines.discovery import GROUP, Declared, engines_by_metadata, engines_in_files
+from pumice.engines.safety import refuse_unsafe
 
 
 def load_engine(config: EngineConfig) -> Engine:
@@ -18,9 +19,13 @@ def load_engine(config: EngineConfig) -> Engine:
         BadArtefact: No engine takes the source, or the file cannot be used.
         BadSetting: The manifest names an unknown engine, or a setting is not possible here.
         MissingDependency: The engine's library is not installed.
+        UnsafeArtefact: The file may run code when it is read.
     """
     path = Path(config.path) if config.path else None
-    return find_engine(config.source, path, config.manifest)(config)
+    engine = find_engine(config.source, path, config.manifest)
+    if path is not None and not engine.runs_code:
+        refuse_unsafe(path)
+    return engine(config)
 
 
 def engine_class(name: str) -> type[Engine]:

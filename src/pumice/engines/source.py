@@ -11,17 +11,13 @@ from pumice.config import parse_manifest
 from pumice.domain.errors import BadArtefact
 from pumice.domain.model import Manifest
 from pumice.engines.registry import engine_class, engine_that_takes, find_engine, installed_engines
+from pumice.engines.safety import refuse_unsafe
 
 MANIFEST_NAME = "manifest.json"
 """The manifest of a model directory."""
 
 BESIDE_SUFFIX = ".manifest.json"
 """Ending of the manifest beside a single file: ``model.manifest.json`` beside ``model.onnx``."""
-
-_PICKLE_SUFFIXES = frozenset((".pkl", ".pickle", ".joblib", ".dill", ".sav", ".pt", ".pth", ".bin", ".ckpt"))
-_TORCH_SUFFIXES = frozenset((".pt", ".pth", ".bin", ".ckpt"))
-# opcode PROTO and the protocols in use; no model format that an engine takes starts like this
-_PICKLE_MAGICS = tuple(bytes((0x80, protocol)) for protocol in range(2, 6))
 
 
 def resolve_source(source: str, overrides: Mapping[str, object] | None = None) -> tuple[Path | None, Manifest]:
@@ -42,6 +38,7 @@ def resolve_source(source: str, overrides: Mapping[str, object] | None = None) -
     Raises:
         BadArtefact: There is no such file, it cannot be used, or its manifest names a file outside its folder.
         BadSetting: A key of the manifest is unknown, or a value is not allowed.
+        UnsafeArtefact: The file may run code when it is read.
     """
     given = dict(overrides or {})
     place = Path(source).expanduser()
@@ -81,7 +78,8 @@ class _Description:
 
     def completed(self, source: str, path: Path) -> Manifest:
         """Fill in the engine and make the tokenizer's path absolute."""
-        _refuse_pickle(path)
+        if path.is_file():
+            refuse_unsafe(path)  # before an engine is looked for: the way to convert says more than "none takes it"
         manifest = self.manifest
         engine = find_engine(manifest.model if path == self.folder and manifest.model else source, path, manifest)
         tokenizer = str(self.inside("tokenizer", manifest.tokenizer)) if manifest.tokenizer else ""
@@ -115,7 +113,7 @@ class _Description:
         if self._said:
             raise BadArtefact(str(self._file), "it names no model file", "add the key 'model'")
         for file in () if models else files:
-            _refuse_pickle(file)
+            refuse_unsafe(file)
         found = f"{len(models)} model files ({', '.join(m.name for m in models)})" if models else "no model file"
         mend = f"add a {MANIFEST_NAME} whose 'model' names the file, or name the file itself"
         raise BadArtefact(str(self.folder), f"it has no {MANIFEST_NAME} and {found}", mend)
@@ -157,26 +155,3 @@ def _read_manifest(file: Path) -> dict[str, object]:
             str(file), f"it holds a {type(data).__name__}", "write a JSON object with the manifest's keys"
         )
     return data
-
-
-def _refuse_pickle(path: Path) -> None:
-    """Refuse files that run code when they are read, whatever they are called."""
-    if not path.is_file():
-        return
-    suffix = path.suffix.lower()
-    if suffix not in _PICKLE_SUFFIXES and not _starts_as_pickle(path):
-        return
-    way = "torch.onnx.export" if suffix in _TORCH_SUFFIXES else "skl2onnx.to_onnx, or your framework's exporter"
-    raise BadArtefact(
-        str(path),
-        "it is a pickle, which may run any code when it is read",
-        f"convert it to ONNX with {way}; if you trust it, load it in a Python model of your own (module:Class)",
-    )
-
-
-def _starts_as_pickle(path: Path) -> bool:
-    try:
-        with path.open("rb") as file:
-            return file.read(2) in _PICKLE_MAGICS
-    except OSError as error:
-        raise BadArtefact(str(path), f"it cannot be read: {error.strerror}", "mend its permissions") from None

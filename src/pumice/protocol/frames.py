@@ -21,7 +21,7 @@ import numpy as np
 from pumice.domain import errors
 from pumice.domain.datatypes import BYTES, DATATYPE_NAMES, NUMPY_TYPES
 from pumice.domain.errors import ModelFailed, PumiceError
-from pumice.domain.model import Manifest, Parameter, Profile
+from pumice.domain.model import Manifest, Parameter, Profile, Trust
 
 PREFIX = struct.Struct("<IQ")
 """Lengths of header and payload."""
@@ -52,6 +52,7 @@ class WorkerSpec(msgspec.Struct, frozen=True):
         network: It may use the network all the same.
         hidden: Folders whose files it may not read.
         memory_limit: Most memory of its own (bytes); 0: no limit.
+        trust: What the operator named by hand.
     """
 
     name: str
@@ -67,6 +68,7 @@ class WorkerSpec(msgspec.Struct, frozen=True):
     network: bool = False
     hidden: tuple[str, ...] = ()
     memory_limit: int = 0
+    trust: Trust = Trust()
 
 
 class Loaded(msgspec.Struct, frozen=True, tag=True):

@@ -23,6 +23,7 @@ PumiceError
 └── SetupError                 the command line, a file or the machine is wrong
     ├── BadSetting
     ├── BadArtefact
+    ├── UnsafeArtefact
     └── MissingDependency
 
 Every class is built from typed fields and says in ``message`` what was given, what is allowed, and what to do.
@@ -52,7 +53,7 @@ from pumice.domain.errors.request import (
     Unfit,
     Unsupported,
 )
-from pumice.domain.errors.setup import BadArtefact, BadSetting, MissingDependency, SetupError
+from pumice.domain.errors.setup import BadArtefact, BadSetting, MissingDependency, SetupError, UnsafeArtefact
 
 __all__ = [
     "BadArtefact",
@@ -78,5 +79,6 @@ __all__ = [
     "Unavailable",
     "UncleanText",
     "Unfit",
+    "UnsafeArtefact",
     "Unsupported",
 ]

@@ -59,6 +59,28 @@ class BadArtefact(SetupError):
 
 
 @dataclass(eq=False)
+class UnsafeArtefact(SetupError):
+    """A model file that may run code when it is read.
+
+    Args:
+        path: The file.
+        found: What it is.
+        mend: The way to convert it.
+    """
+
+    path: str
+    found: str
+    mend: str
+    code = "unsafe-artefact"
+    title = "A model file may run code"
+
+    @property
+    def message(self) -> str:
+        """Name the file, what was found in it and the way to convert it."""
+        return f"{self.path}: refused, it is {self.found}, and reading it may run any code; {self.mend}"
+
+
+@dataclass(eq=False)
 class MissingDependency(SetupError):
     """An optional library is not installed.
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from pumice.domain.errors import BadArtefact, BadSetting, MissingDependency
 from pumice.domain.model import Parameter
 from pumice.engines.base import EngineConfig
+from pumice.engines.onnx.external import check_external_data
 from pumice.engines.onnx.options import OnnxOptions, read_options
 from pumice.engines.onnx.providers import choose, runtime_providers, settle
+from pumice.engines.safety import refuse_unsafe
 
 _ERRORS_ONLY = 3
 _NO_VERSION = 2**63 - 1
@@ -22,27 +25,34 @@ def open_session(config: EngineConfig) -> tuple[Any, dict[str, Parameter]]:
         ONNX Runtime's session, and what was really chosen: provider, device, threads.
 
     Raises:
-        BadArtefact: ONNX Runtime cannot load the file.
+        BadArtefact: ONNX Runtime cannot load the file, or its weights lie outside of its folder.
         BadSetting: A setting is unknown or not possible here.
         MissingDependency: ONNX Runtime is not installed, or is a build without the provider.
+        UnsafeArtefact: The file is no graph but may run code when it is read.
     """
     try:
         import onnxruntime
     except ImportError as error:
         raise MissingDependency("the onnx engine", f"onnxruntime ({error})", "pip install onnxruntime") from error
+    path = Path(config.path)
+    refuse_unsafe(path)
+    check_external_data(path)
     options, of_providers = read_options(config.manifest.options)
     chosen = choose(config.provider, onnxruntime.get_available_providers())
     providers = runtime_providers(chosen, config.device, of_providers)
     try:
         # without enable_fallback=0 it prints, and goes on with another provider than the one asked for
         session = onnxruntime.InferenceSession(
-            config.path, _session_options(onnxruntime, config.threads, options), providers, enable_fallback=0
+            config.path, _session_options(onnxruntime, config, options), providers, enable_fallback=0
         )
     except runtime_errors() as error:
         problem = str(error).strip().splitlines()[0]
         if of_providers:
             raise BadSetting("manifest 'options'", str(of_providers), f"what the provider takes: {problem}") from error
-        mend = "export it again, or install an onnxruntime that is new enough for its opset"
+        mend = (
+            "export it again, install an onnxruntime that is new enough for its opset, or name the library of its "
+            "own operators as trust.custom_ops in the server's settings"
+        )
         raise BadArtefact(config.path, f"ONNX Runtime cannot load it: {problem}", mend) from error
     real = settle(config.provider, chosen, session.get_providers())
     return session, {"provider": real, "device": config.device, "threads": config.threads}
@@ -80,9 +90,9 @@ def runtime_errors() -> tuple[type[Exception], ...]:
     )
 
 
-def _session_options(onnxruntime: Any, threads: int, options: OnnxOptions) -> Any:
+def _session_options(onnxruntime: Any, config: EngineConfig, options: OnnxOptions) -> Any:
     made = onnxruntime.SessionOptions()
-    made.intra_op_num_threads = threads
+    made.intra_op_num_threads = config.threads
     made.inter_op_num_threads = 1
     made.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
     made.graph_optimization_level = getattr(onnxruntime.GraphOptimizationLevel, f"ORT_{_LEVELS[options.optimization]}")
@@ -91,4 +101,12 @@ def _session_options(onnxruntime: Any, threads: int, options: OnnxOptions) -> An
     # (its gain, measured: none for a small network, 2 % for a transformer)
     made.enable_mem_pattern = False
     made.log_severity_level = _ERRORS_ONLY
+    for library in config.trust.custom_ops:
+        try:
+            made.register_custom_ops_library(library)
+        except runtime_errors() as error:
+            problem = str(error).strip().splitlines()[0]
+            raise BadSetting(
+                "trust.custom_ops", library, f"libraries with operators of ONNX Runtime ({problem})"
+            ) from None
     return made

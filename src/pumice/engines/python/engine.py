@@ -34,6 +34,7 @@ class PythonEngine(Engine):
 
     name = "python"
     platform = "python"
+    runs_code = True
 
     def __init__(self, config: EngineConfig) -> None:
         if config.manifest.options:

@@ -34,6 +34,7 @@ STATUSES: Mapping[type[e.PumiceError], StatusCode] = MappingProxyType(
         e.SetupError: StatusCode.INTERNAL,
         e.BadSetting: StatusCode.INTERNAL,
         e.BadArtefact: StatusCode.INTERNAL,
+        e.UnsafeArtefact: StatusCode.INTERNAL,
         e.MissingDependency: StatusCode.INTERNAL,
     }
 )

@@ -42,6 +42,7 @@ STATUSES: Mapping[type[e.PumiceError], int] = MappingProxyType(
         e.SetupError: 500,
         e.BadSetting: 500,
         e.BadArtefact: 500,
+        e.UnsafeArtefact: 500,
         e.MissingDependency: 500,
     }
 )

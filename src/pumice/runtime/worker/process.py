@@ -81,6 +81,7 @@ def _load(spec: WorkerSpec) -> tuple[Pipeline, Profile]:
         provider=spec.provider,
         device=spec.device,
         name=spec.name,
+        trust=spec.trust,
     )
     engine = load_engine(config)
     pipeline = pipeline_for(engine, config)

@@ -1,0 +1,104 @@
+"""The one gate through which every model's file goes before a library opens it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import IO
+
+from pumice.domain.errors import BadArtefact, UnsafeArtefact
+from pumice.engines.safety import archives, arrays
+from pumice.engines.safety.pickles import PICKLE, is_pickle
+
+_HEAD_BYTES = 512
+_TAR_MAGIC = slice(257, 262)
+_HDF5 = b"\x89HDF\r\n\x1a\n"
+_ZIP_END = b"PK\x05\x06"
+_ZIP_END_BYTES = 22
+_LONGEST_ZIP_COMMENT = 0xFFFF
+
+_PICKLE_SUFFIXES = frozenset((".pkl", ".pickle", ".joblib", ".dill", ".sav", ".pt", ".pth", ".bin", ".ckpt"))
+_TORCH_SUFFIXES = frozenset((".pt", ".pth", ".bin", ".ckpt", ".pt2"))
+_TORCH_FINDS = frozenset((archives.TORCH_SAVE, archives.TORCHSCRIPT, archives.COMPILED))
+
+_IF_TRUSTED = "if you trust it, load it in a Python model of your own (module:Class)"
+_TORCH_WAY = (
+    "convert it to .pt2 with torch.export.save, to ONNX with torch.onnx.export, or its weights alone to .safetensors"
+)
+_OTHER_WAY = "convert it to .skops with skops.io.dump, to ONNX with skl2onnx, or its arrays to .safetensors"
+_KERAS_WAY = "convert it to ONNX with tf2onnx"
+_ARRAY_WAY = "save it again without objects (text as fixed-width strings), or as .safetensors"
+_ARCHIVE_WAY = "unpack it and name the model's file"
+
+
+def refuse_unsafe(path: Path) -> None:
+    """Refuse a file that may run code when it is read, by its bytes and whatever it is called.
+
+    These are pickles of every protocol, also in zips, tars and compressed streams, files of torch.save, TorchScript,
+    archives with compiled code, NumPy's arrays of objects, and Keras files. By their names alone are refused only
+    files that are called as pickles are. A folder is looked at file by file. Nothing is executed, imported or
+    written.
+
+    Args:
+        path: The model's file or folder.
+
+    Raises:
+        UnsafeArtefact: It may run code.
+        BadArtefact: It cannot be read.
+    """
+    for file in sorted(path.rglob("*")) if path.is_dir() else (path,):
+        found = "" if file.is_dir() else _found(file) or _by_name(file)
+        if found:
+            raise UnsafeArtefact(str(file), found, f"{_way(file, found)}; {_IF_TRUSTED}")
+
+
+def _found(path: Path) -> str:
+    try:
+        with path.open("rb") as stream:
+            return _look(stream, path.stat().st_size, 0)
+    except OSError as error:
+        raise BadArtefact(str(path), f"it cannot be read: {error.strerror}", "mend its path or permissions") from None
+
+
+def _look(stream: IO[bytes], size: int, depth: int) -> str:
+    """What a stream holds that must not be loaded, or nothing; its position moves."""
+    head = stream.read(_HEAD_BYTES)
+    is_zip = head.startswith(archives.ZIP_MAGICS) or (not depth and _ends_as_zip(stream, size))
+    stream.seek(0)
+    if is_zip:
+        return archives.look_into_zip(stream, size, depth, _look)
+    if head[_TAR_MAGIC] == b"ustar":
+        return archives.look_into_tar(stream, depth, _look)
+    if head.startswith(arrays.MAGIC):
+        return arrays.OBJECT_ARRAY if arrays.holds_objects(stream) else ""
+    if head.startswith(_HDF5):
+        return archives.KERAS
+    if is_pickle(stream, size):
+        return PICKLE
+    stream.seek(0)
+    return archives.look_into_packed(stream, head, depth, _look)
+
+
+def _ends_as_zip(stream: IO[bytes], size: int) -> bool:
+    """Whether a zip stands behind other bytes: readers of zips start at the end."""
+    length = min(size, _ZIP_END_BYTES + _LONGEST_ZIP_COMMENT)
+    stream.seek(size - length)
+    tail = stream.read(length)
+    start = tail.rfind(_ZIP_END)
+    comment = int.from_bytes(tail[start + 20 : start + 22], "little")
+    return start >= 0 and start + _ZIP_END_BYTES + comment == len(tail)
+
+
+def _by_name(path: Path) -> str:
+    suffix = path.suffix.lower()
+    weights = suffix == ".bin" and path.with_suffix(".xml").is_file()  # of OpenVINO: raw numbers, and no pickle inside
+    return f"named '{suffix}', as pickles are" if suffix in _PICKLE_SUFFIXES and not weights else ""
+
+
+def _way(path: Path, found: str) -> str:
+    if found == arrays.OBJECT_ARRAY:
+        return _ARRAY_WAY
+    if found == archives.KERAS:
+        return _KERAS_WAY
+    if found in {archives.BROKEN, archives.TOO_MUCH}:
+        return _ARCHIVE_WAY
+    return _TORCH_WAY if found in _TORCH_FINDS or path.suffix.lower() in _TORCH_SUFFIXES else _OTHER_WAY
