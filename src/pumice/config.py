@@ -115,6 +115,16 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     max_tasks: Annotated[int, Meta(description="Most unfinished asynchronous tasks; more are refused.", ge=1)] = (
         1_000_000
     )
+    database: Annotated[
+        str,
+        Meta(
+            description="PostgreSQL database that keeps the tasks, for several servers on one queue:"
+            " `postgresql://USER:PASSWORD@HOST:PORT/DATABASE`; empty: a file in the home."
+        ),
+    ] = ""
+    task_lease: Annotated[
+        float, Meta(description="A server that gives no sign for so long loses its tasks to others (s).", ge=1)
+    ] = 30.0
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], Meta(description="Least level that is logged.")
     ] = "info"

@@ -145,7 +145,11 @@ class Server:
 
         settings = self._settings
         options = TaskOptions(
-            concurrency=settings.task_concurrency, result_ttl=settings.result_ttl, max_tasks=settings.max_tasks
+            concurrency=settings.task_concurrency,
+            result_ttl=settings.result_ttl,
+            max_tasks=settings.max_tasks,
+            database=settings.database,
+            lease=settings.task_lease,
         )
         return Tasks(inference, settings.home_path, options)
 

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from pumice.client.refusals import Refused
     from pumice.client.retry import Retries
     from pumice.client.synchronous import Client
-    from pumice.client.types import Answer, InferOptions, ModelMetadata, ModelState, TaskState
+    from pumice.client.types import Answer, InferOptions, ModelMetadata, ModelState, Progress, TaskState
 
 _HOMES = {
     "Answer": "types",
@@ -26,6 +26,7 @@ _HOMES = {
     "Retries": "retry",
     "ServerFailed": "errors",
     "TaskFailed": "errors",
+    "Progress": "types",
     "TaskState": "types",
 }
 
@@ -39,6 +40,7 @@ __all__ = [
     "ModelMetadata",
     "ModelState",
     "NotAllowed",
+    "Progress",
     "Refused",
     "Retries",
     "ServerFailed",

@@ -79,6 +79,10 @@ class AsyncClient:
         """Wait until a task has ended and return its result; as `pumice.Client.wait`."""
         return await self._run(tasks.wait(self._link, task_id, self._link.timeout_s if timeout is None else timeout))
 
+    async def cancel(self, task_id: str) -> bool:
+        """Say that a task's result is not wanted; as `pumice.Client.cancel`."""
+        return await self._run(tasks.cancel(self._link, task_id))
+
     async def live(self) -> bool:
         """Whether the server is there; as `pumice.Client.live`."""
         return await self._run(models.live(self._link))

@@ -139,6 +139,19 @@ class Client:
         """
         return self._run(tasks.wait(self._link, task_id, self._link.timeout_s if timeout is None else timeout))
 
+    def cancel(self, task_id: str) -> bool:
+        """Say that a task's result is not wanted.
+
+        Returns:
+            Whether it was not finished and is cancelled now (or was before); False if it was finished: its result is
+            deleted.
+
+        Raises:
+            TaskNotFound: There is no such task, or its result has expired or is deleted.
+            PumiceError: The server refuses, or cannot be reached.
+        """
+        return self._run(tasks.cancel(self._link, task_id))
+
     def live(self) -> bool:
         """Whether the server is there; False if it cannot be reached."""
         return self._run(models.live(self._link))

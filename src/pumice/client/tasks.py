@@ -13,16 +13,19 @@ from pumice.client.flow import Call, Flow, Link, Pause
 from pumice.client.inference import id_header
 from pumice.client.models import decoded
 from pumice.client.refusals import refusal
-from pumice.client.types import TaskState
+from pumice.client.types import Progress, TaskState
 from pumice.domain.errors import BadSetting, DeadlineExceeded, MalformedInput
 from pumice.protocol.oip.client_codec import decode_tensors, json_inputs, wire_array
 
 Work = str | Sequence[str] | Mapping[str, Any]
 """A text, texts, or arrays by the names of the model's inputs."""
 
+_NO_CONTENT = 204
 _FIRST_LOOK_S = 0.02
 _LONGEST_LOOK_S = 1.0
 _SLOWING = 1.5
+_LONGEST_HOLD_S = 20.0
+"""How long the server is asked to wait for a task before it says that it is not finished (s)."""
 
 
 class _Accepted(msgspec.Struct):
@@ -33,6 +36,8 @@ class _Status(msgspec.Struct):
     status: Literal["processing", "completed", "failed"]
     result: msgspec.Raw = msgspec.Raw(b"null")
     error: msgspec.Raw = msgspec.Raw(b"null")
+    code: str = ""
+    progress: Progress | None = None
 
 
 def submit(link: Link, model: str | None, work: Work, version: str = "", request_id: str | None = None) -> Flow[str]:
@@ -67,22 +72,49 @@ def submit(link: Link, model: str | None, work: Work, version: str = "", request
     return decoded(call, reply, _Accepted).task_id
 
 
-def result(link: Link, task_id: str, timeout_s: float | None = None) -> Flow[TaskState]:
+def result(link: Link, task_id: str) -> Flow[TaskState]:
     """Look how far a task is.
 
     Raises:
         TaskNotFound: There is no such task, or its result has expired.
         PumiceError: Of the connection, or as the server refuses.
     """
-    call = Call("GET", f"/result/{quote(task_id, safe='')}")
+    state, _ = yield from _look(link, task_id, link.timeout_s, 0)
+    return state
+
+
+def _look(link: Link, task_id: str, timeout_s: float, wait_s: int) -> Flow[tuple[TaskState, bool]]:
+    """Look at a task; tell as well whether the server has waited for it, as it was asked to (s; 0: not at all)."""
+    headers = {"prefer": f"wait={wait_s}"} if wait_s else {}
+    call = Call("GET", f"/result/{quote(task_id, safe='')}", headers)
     reply = yield from link.exchange(call, timeout_s)
     if not reply.ok:
         raise refusal(reply, task_id=task_id)
     status = decoded(call, reply, _Status)
     try:
-        return TaskState(status.status, _value(status.result), _sentence(status.error))
+        told = _value(status.result), _sentence(status.error)
     except MalformedInput as error:
         raise BadAnswer(str(call), str(error)) from None
+    state = TaskState(status.status, *told, code=status.code, progress=status.progress)
+    return state, "preference-applied" in reply.headers
+
+
+def cancel(link: Link, task_id: str) -> Flow[bool]:
+    """Say that a task's result is not wanted.
+
+    Returns:
+        Whether it was not finished and is cancelled now (or was before); False if it was finished: its result is
+        deleted.
+
+    Raises:
+        TaskNotFound: There is no such task, or its result has expired or is deleted.
+        PumiceError: Of the connection, or as the server refuses.
+    """
+    call = Call("DELETE", f"/result/{quote(task_id, safe='')}")
+    reply = yield from link.exchange(call)
+    if not reply.ok:
+        raise refusal(reply, task_id=task_id)
+    return reply.status != _NO_CONTENT
 
 
 def wait(link: Link, task_id: str, timeout_s: float) -> Flow[Any]:
@@ -107,13 +139,14 @@ def wait(link: Link, task_id: str, timeout_s: float) -> Flow[Any]:
         left = deadline - link.clock.monotonic()
         if left <= 0:
             raise DeadlineExceeded(f"the wait of {timeout_s:g} s for task '{task_id}'")
-        state = yield from result(link, task_id, left)
+        state, waited = yield from _look(link, task_id, left, int(min(left / 2, _LONGEST_HOLD_S)))
         if state.status == "completed":
             return state.result
         if state.status == "failed":
             raise TaskFailed(task_id, state.error)
-        yield Pause(min(pause, max(deadline - link.clock.monotonic(), 0.0)))
-        pause = min(pause * _SLOWING, _LONGEST_LOOK_S)
+        if not waited:
+            yield Pause(min(pause, max(deadline - link.clock.monotonic(), 0.0)))
+            pause = min(pause * _SLOWING, _LONGEST_LOOK_S)
 
 
 def _listed(work: Sequence[str]) -> list[str]:

@@ -89,6 +89,21 @@ class ModelMetadata(msgspec.Struct, frozen=True):
 
 
 @dataclass(frozen=True, slots=True)
+class Progress:
+    """How far an asynchronous task is.
+
+    Attributes:
+        done: Rows (or texts) that are finished; they are counted where there are many.
+        total: Rows in all.
+        ahead: Tasks of its model that are to run before it; None where that is not known.
+    """
+
+    done: int
+    total: int
+    ahead: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class TaskState:
     """Where an asynchronous task stands.
 
@@ -97,8 +112,12 @@ class TaskState:
         result: When completed: arrays by name for tensors; else what the model's task gives, for example
             ``{"label", "score"}``, or a list of it for a list of inputs.
         error: When failed: what went wrong.
+        code: When failed: the kind of error; ``cancelled`` if its caller wanted it no more.
+        progress: While it is processing: how far it is, if the server tells.
     """
 
     status: Literal["processing", "completed", "failed"]
     result: Any = None
     error: str = ""
+    code: str = ""
+    progress: Progress | None = None

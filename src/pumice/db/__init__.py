@@ -6,10 +6,37 @@ nothing on the way to a ready server imports the modules of this package: who ne
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 FILE_NAME = "pumice.sqlite"
 """The embedded database in the home."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a database is.
+
+    Attributes:
+        home: The home; its folder has the locks of the gateways that share it.
+        url: SQLAlchemy URL of a PostgreSQL database; empty: the embedded one, a file in the home.
+    """
+
+    home: Path
+    url: str = ""
+
+    @property
+    def embedded(self) -> bool:
+        """Whether it is the file in the home."""
+        return not self.url
+
+    @property
+    def begun(self) -> bool:
+        """Whether there may be something in it: an embedded one without a file is empty."""
+        return not self.embedded or database_file(self.home).exists()
+
+    def __str__(self) -> str:
+        return str(database_file(self.home)) if self.embedded else "the database"
 
 
 def database_file(home: Path) -> Path:

@@ -10,7 +10,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.exc import DatabaseError, OperationalError
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from pumice.db import database_file
+from pumice.db import Place, database_file
 from pumice.db.migrations import migrate
 from pumice.domain.errors import BadArtefact, StorageFailed
 
@@ -18,6 +18,22 @@ BUSY_TIMEOUT_S = 30.0
 """How long to wait for another process that is writing (s)."""
 
 _DAMAGED = {"SQLITE_CORRUPT", "SQLITE_NOTADB"}
+
+
+def open_database(place: Place) -> Engine:
+    """Open a database and migrate it; the embedded one is made if it is not there.
+
+    Raises:
+        BadSetting: Its URL is none that we know.
+        MissingDependency: Its driver is not installed.
+        BadArtefact: It is damaged or comes from a newer Pumice.
+        StorageFailed: It cannot be reached, made or read.
+    """
+    if place.embedded:
+        return open_home(place.home)
+    from pumice.db.postgres import open_postgres
+
+    return open_postgres(place.url)
 
 
 def open_home(home: Path) -> Engine:

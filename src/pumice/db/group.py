@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import queue
 import threading
 from collections.abc import Callable, Sequence
@@ -20,7 +21,10 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
+from pumice.db.postgres import is_away
 from pumice.domain.errors import StorageFailed
+
+_log = logging.getLogger("pumice.db")
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
@@ -65,8 +69,9 @@ class Database:
 
         Args:
             operation: Takes the connection and the items, and returns one answer an item. It must not commit, and
-                may be run again: if a group fails, each of its calls is tried in a transaction of its own, so that
-                a bad item fails alone.
+                may be run again, even after a commit of which nobody heard: if a group fails, each of its calls is
+                tried in a transaction of its own, so that a bad item fails alone, and if the server goes away, the
+                group is tried on a new connection.
             item: What it is about.
 
         Returns:
@@ -107,21 +112,36 @@ class Database:
                     self._loop.call_soon_threadsafe(_settle, group)
         self._engine.dispose()
 
-    def _commit(self, group: list[_Call]) -> None:
+    def _commit(self, group: list[_Call], *, again: bool = True) -> None:
         try:
             with self._engine.begin() as connection:
                 _run(connection, group)
         except Exception as error:  # noqa: BLE001 the boundary of the thread: whatever it is, the caller gets it
-            if len(group) > 1:
+            if is_away(error):
+                self._reconnect(group, error, again=again)
+            elif len(group) > 1:
                 for call in group:
                     self._commit([call])
             else:
                 group[0].error = self._typed(error)
 
+    def _reconnect(self, group: list[_Call], error: Exception, *, again: bool) -> None:
+        """Try once more: the connection may have been an old one, of a server that has started anew since then.
+
+        Whether the broken transaction was committed nobody knows; operations can be run again for that too.
+        """
+        if again:
+            self._commit(group, again=False)
+            return
+        _log.warning("the database is away", extra={"problem": str(getattr(error, "orig", error))})
+        for call in group:
+            call.error = StorageFailed("the database", "it cannot be reached")
+
     def _typed(self, error: Exception) -> Exception:
         if not isinstance(error, SQLAlchemyError | OSError):
             return error
-        failure = StorageFailed(str(self._engine.url.database), str(getattr(error, "orig", None) or error))
+        what = str(self._engine.url.database) if self._engine.dialect.name == "sqlite" else "the database"
+        failure = StorageFailed(what, str(getattr(error, "orig", None) or error).partition("\n")[0])
         failure.__cause__ = error
         return failure
 

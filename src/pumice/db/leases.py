@@ -15,10 +15,6 @@ import uuid
 from collections.abc import Collection
 from pathlib import Path
 
-LEASE_S = 60.0
-"""How long a gateway's word is good (s); it is renewed several times in that time."""
-
-
 OWNERS = "owners"
 """Folder of the locks in the home."""
 

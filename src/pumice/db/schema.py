@@ -17,9 +17,23 @@ tasks = Table(
     Column("accepted", Float, nullable=False),
     Column("owner", String(36)),
     Column("request", LargeBinary, nullable=False),
+    Column("caller", String, nullable=False, server_default=""),
+    Column("rows", Integer, nullable=False, server_default="1"),
+    Column("ttl", Float),
+    Column("webhook", String, nullable=False, server_default=""),
     Index("tasks_waiting", "owner", "model", "version", "priority", "id"),
 )
 """Accepted and not finished. A row is never changed but for its owner: the gateway that will run it, or nobody."""
+
+parts = Table(
+    "task_parts",
+    metadata,
+    Column("task", String(36), primary_key=True),
+    Column("first", Integer, primary_key=True, autoincrement=False),
+    Column("rows", Integer, nullable=False),
+    Column("outcome", LargeBinary, nullable=False),
+)
+"""What is done of large tasks that are not finished: their rows from ``first`` on."""
 
 results = Table(
     "task_results",
@@ -32,9 +46,24 @@ results = Table(
     Column("finished", Float, nullable=False),
     Column("failed", Integer, nullable=False),
     Column("outcome", LargeBinary, nullable=False),
+    Column("caller", String, nullable=False, server_default=""),
+    Column("expires", Float),
     Index("task_results_finished", "finished"),
+    Index("task_results_expires", "expires"),
 )
 """Finished tasks. A table of its own, so that finishing copies no request and the table of the waiting stays small."""
+
+webhooks = Table(
+    "task_webhooks",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("url", String, nullable=False),
+    Column("begun", Float, nullable=False),
+    Column("due", Float, nullable=False),
+    Column("tries", Integer, nullable=False),
+    Index("task_webhooks_due", "due"),
+)
+"""Finished tasks of which somebody wants to be told: the outbox, filled in the transaction that finishes the task."""
 
 owners = Table(
     "task_owners",

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 from pumice.domain.datatypes import BYTES
-from pumice.domain.errors import DeadlineExceeded, PumiceError
+from pumice.domain.errors import DeadlineExceeded, ModelNotReady, PumiceError
 from pumice.domain.model import TEXT_TASKS, Profile
 from pumice.domain.request import InferRequest, InferResult
 from pumice.domain.text import clean_texts
@@ -53,6 +53,18 @@ class Inference:
         served = self.catalog.find(model, version)
         self.prepare(served, request)
         return served
+
+    def divisible(self, model: str, version: str) -> bool:
+        """Whether a request's rows may be run apart and their answers joined.
+
+        Raises:
+            ModelNotReady: Nothing is known of the model yet.
+            ModelNotFound: There is no such model.
+        """
+        served = self.catalog.find(model, version)
+        if served.profile is None:
+            raise ModelNotReady(model, served.reason)
+        return served.profile.batchable
 
     def submit(self, served: ServedVersion, request: InferRequest, done: Done) -> Ticket:
         """Run a request, with a callback: the form for hot paths.

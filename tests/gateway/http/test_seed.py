@@ -27,6 +27,12 @@ def finished(client: httpx.Client, task_id: str) -> dict[str, Any]:
     raise AssertionError("the task is not finished")
 
 
+def told_at(answer: httpx.Response) -> str:
+    """Where a task's result is to be found."""
+    place: str = answer.headers["location"]
+    return place
+
+
 def test_a_task_is_accepted_and_its_result_is_kept(client: httpx.Client) -> None:
     answer = client.post("/predict", json={"model": "double", "inputs": [TENSOR]})
     assert answer.status_code == 202
@@ -71,13 +77,62 @@ def test_a_wait_that_is_too_short(trouble: httpx.Client) -> None:
         assert answer.headers["preference-applied"] == f"wait={wait}"
         told = answer.json()
         assert told["status"] == "processing"
-        assert trouble.get(f"/result/{told['task_id']}").json() == {"status": "processing"}
+        progress = {"done": 0, "total": 1, "ahead": 0}
+        assert trouble.get(told_at(answer)).json() == {"status": "processing", "progress": progress}
 
 
 def test_a_task_that_fails(trouble: httpx.Client) -> None:
     answer = trouble.post("/predict", json={"model": "fails", "inputs": [TENSOR]}, headers={"prefer": "wait=20"})
     assert answer.status_code == 200
-    assert answer.json() == {"status": "failed", "error": "model 'fails' failed: division by zero"}
+    assert answer.json() == {
+        "status": "failed",
+        "error": "model 'fails' failed: division by zero",
+        "code": "model-failed",
+    }
+
+
+def test_a_caller_may_wait_for_a_result_too(client: httpx.Client, trouble: httpx.Client) -> None:
+    done = client.post("/predict", json={"model": "double", "inputs": [TENSOR]})
+    answer = client.get(told_at(done), headers={"prefer": "wait=20"})
+    assert answer.json() == {"status": "completed", "result": DOUBLED}
+    assert answer.headers["preference-applied"] == "wait=20"
+    slow = trouble.post("/predict", json={"model": "slow", "inputs": [TENSOR]})
+    answer = trouble.get(told_at(slow), headers={"prefer": "wait=1"})
+    assert answer.json()["status"] == "processing"
+
+
+def test_a_task_that_is_not_wanted_any_more(trouble: httpx.Client) -> None:
+    place = told_at(trouble.post("/predict", json={"model": "slow", "inputs": [TENSOR]}))
+    cancelled = {"status": "failed", "error": "Cancelled by the caller", "code": "cancelled"}
+    for answer in (trouble.delete(place), trouble.delete(place), trouble.get(place)):
+        assert (answer.status_code, answer.json()) == (200, cancelled)
+
+
+def test_a_result_that_is_not_wanted_any_more(client: httpx.Client) -> None:
+    body = {"model": "double", "inputs": [TENSOR]}
+    place = told_at(client.post("/predict", json=body, headers={"prefer": "wait=20"}))
+    answer = client.delete(place)
+    assert (answer.status_code, answer.content) == (204, b"")
+    for gone in (client.get(place), client.delete(place), client.delete("/result/none")):
+        assert (gone.status_code, gone.json()) == (404, {"status": "not_found"})
+
+
+def test_how_urgent_a_task_is_and_how_long_it_is_kept(client: httpx.Client, healthy: LocalServer) -> None:
+    body = {"model": "double", "inputs": [TENSOR], "priority": 3, "ttl": 0.001}
+    answer = client.post("/predict", json=body, headers={"x-request-id": "urgent-1"})
+    healthy.until(lambda: any(request.request_id == "urgent-1" for request in healthy.version("double").seen))
+    seen = next(request for request in healthy.version("double").seen if request.request_id == "urgent-1")
+    assert seen.priority == 3
+    until = time.monotonic() + 20
+    while client.get(told_at(answer)).status_code != 404:
+        assert time.monotonic() < until
+
+
+@pytest.mark.parametrize("wrong", [{"priority": 0}, {"priority": 17}, {"ttl": 0}, {"ttl": "long"}])
+def test_wishes_that_cannot_be_met(client: httpx.Client, wrong: dict[str, Any]) -> None:
+    answer = client.post("/predict", json={"model": "double", "inputs": [TENSOR]} | wrong)
+    assert answer.status_code == 400
+    assert next(iter(wrong)) in answer.json()["detail"]
 
 
 @pytest.mark.parametrize("task_id", ["none", "0193b3a8-0000-7000-8000-000000000000", "%00", "..%2f", "x" * 1000])

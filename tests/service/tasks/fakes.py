@@ -10,6 +10,9 @@ from pumice.domain.errors import ModelNotFound, ModelNotReady, SignatureMismatch
 from pumice.domain.request import InferRequest, InferResult
 from pumice.service.tasks import TaskOptions, Tasks
 
+EVERY_S = TaskOptions().every
+"""How often gateways keep house (s)."""
+
 Model = Callable[[InferRequest], Awaitable[None]]
 
 
@@ -33,6 +36,7 @@ class Doubler:
         self.hook = hook
         self.loading = False
         self.runs: list[tuple[str, float]] = []
+        self.sizes: list[int] = []
         self.running = 0
         self.most_running = 0
 
@@ -42,7 +46,12 @@ class Doubler:
             raise ModelNotReady(model, "loading")
         if "x" not in request.inputs:
             raise SignatureMismatch(model, "the request", "no input 'x'", "x")
+        request.rows = len(request.inputs["x"])
         return model
+
+    def divisible(self, model: str, version: str) -> bool:
+        self.catalog.find(model, version)
+        return True
 
     async def infer(self, model: str, version: str, request: InferRequest) -> InferResult:
         self.check(model, version, request)
@@ -50,6 +59,7 @@ class Doubler:
         self.most_running = max(self.most_running, self.running)
         try:
             self.runs.append((model, value_of(request)))
+            self.sizes.append(len(request.inputs["x"]))
             if self.hook is not None:
                 await self.hook(model, request)
             return InferResult({"y": request.inputs["x"] * 2}, model, "1")

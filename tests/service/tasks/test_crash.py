@@ -10,8 +10,7 @@ from pathlib import Path
 
 from pumice.db import database_file
 from pumice.service.tasks import TaskRecord, Tasks
-from pumice.service.tasks.housekeeping import EVERY_S
-from tests.service.tasks.fakes import Doubler, Gate, HandClock, ask, tasks_of
+from tests.service.tasks.fakes import EVERY_S, Doubler, Gate, HandClock, ask, tasks_of
 
 ROOT = Path(__file__).parents[3]
 

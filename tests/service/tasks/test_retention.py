@@ -7,10 +7,9 @@ from pathlib import Path
 import pytest
 
 from pumice.db import database_file
-from pumice.db.tasks import PAGE
+from pumice.db.upkeep import PAGE
 from pumice.domain.errors import ModelNotReady, TaskNotFound
-from pumice.service.tasks.housekeeping import EVERY_S
-from tests.service.tasks.fakes import Doubler, HandClock, ask, tasks_of
+from tests.service.tasks.fakes import EVERY_S, Doubler, HandClock, ask, tasks_of
 
 TTL = 3600.0
 

@@ -11,6 +11,7 @@ import pytest
 from pumice.db import database_file
 from pumice.domain.errors import ModelNotFound, Overloaded, SignatureMismatch, TaskNotFound
 from pumice.domain.request import InferRequest
+from pumice.service.tasks import TaskWish
 from tests.service.tasks.fakes import Doubler, Gate, ask, tasks_of
 
 FREE = """
@@ -41,7 +42,7 @@ def test_until_the_first_task_nothing_is_imported_and_nothing_made(tmp_path: Pat
 def test_a_task_is_run_and_its_result_kept(tmp_path: Path) -> None:
     async def main() -> None:
         tasks = tasks_of(tmp_path, Doubler())
-        task_id = await tasks.submit("double", "", ask(21), face="http")
+        task_id = await tasks.submit("double", "", ask(21), TaskWish(face="http"))
         record = await tasks.wait(task_id, 10)
         assert (record.task_id, record.status, record.model, record.version) == (task_id, "completed", "double", "")
         assert record.face == "http"

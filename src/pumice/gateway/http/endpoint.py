@@ -67,7 +67,7 @@ class Endpoint:
     """A route.
 
     Attributes:
-        method: ``GET`` (which answers ``HEAD`` too) or ``POST``.
+        method: ``GET`` (which answers ``HEAD`` too), ``POST`` or ``DELETE``.
         path: With parameters in braces.
         verb: What it asks of its caller.
         handler: Answers it; None where it is answered before it reaches this app.

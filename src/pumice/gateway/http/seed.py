@@ -1,13 +1,18 @@
-"""The asynchronous API: ``POST /predict`` accepts a task, ``GET /result/{task_id}`` tells what became of it."""
+"""The asynchronous API: ``POST /predict`` accepts a task, ``GET /result/{task_id}`` tells what became of it.
+
+``DELETE /result/{task_id}`` says that the result is not wanted: a task that is not finished is cancelled, the result of
+one that is finished is deleted.
+"""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 import numpy as np
+from msgspec import Meta
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -26,7 +31,7 @@ from pumice.domain.errors import (
     Unsupported,
 )
 from pumice.domain.model import TEXT_TASKS
-from pumice.domain.request import InferRequest, InferResult
+from pumice.domain.request import LOWEST_PRIORITY, InferRequest, InferResult
 from pumice.gateway.headers import MODEL_VERSION, preferred_wait
 from pumice.gateway.http.context import HttpContext, Served
 from pumice.gateway.http.endpoint import Answer, Doc, Endpoint, Text
@@ -36,7 +41,7 @@ from pumice.protocol.json_keys import refuse_double_keys
 from pumice.protocol.kserve_v1 import listed
 from pumice.protocol.oip.json_codec import JsonOutput, JsonTensor, json_data, read_tensors
 from pumice.protocol.oip.types import WireRequest, apply_parameters
-from pumice.service.tasks import TaskRecord
+from pumice.service.tasks import TaskRecord, TaskWish
 
 PROTOCOL = "seed"
 """Label of this face in the metrics."""
@@ -57,6 +62,8 @@ class SeedRequest(msgspec.Struct, forbid_unknown_fields=True):
         inputs: Tensors of the Open Inference Protocol.
         text: A text, or several.
         parameters: As in the Open Inference Protocol: the model's own, ``priority`` and ``timeout``.
+        priority: 1 (most urgent) to 16; 8 if left out.
+        ttl: How long the result is to be kept (s), at most as long as the server's setting; that long if left out.
     """
 
     model: str = ""
@@ -64,6 +71,8 @@ class SeedRequest(msgspec.Struct, forbid_unknown_fields=True):
     inputs: list[JsonTensor] | msgspec.UnsetType = msgspec.UNSET
     text: str | list[str] | msgspec.UnsetType = msgspec.UNSET
     parameters: dict[str, Any] = {}
+    priority: Annotated[int, Meta(ge=1, le=LOWEST_PRIORITY)] | None = None
+    ttl: Annotated[float, Meta(gt=0)] | None = None
 
 
 class Accepted(msgspec.Struct):
@@ -73,8 +82,28 @@ class Accepted(msgspec.Struct):
     status: Literal["processing"] = "processing"
 
 
-class Processing(msgspec.Struct, tag_field="status", tag="processing"):
-    """The task waits or runs."""
+class Progress(msgspec.Struct, omit_defaults=True):
+    """How far a task is.
+
+    Attributes:
+        done: Rows (or texts) that are finished; they are counted where there are many.
+        total: Rows in all.
+        ahead: Tasks of its model that are to run before it; left out where that is not known at once.
+    """
+
+    done: int
+    total: int
+    ahead: int | None = None
+
+
+class Processing(msgspec.Struct, tag_field="status", tag="processing", omit_defaults=True):
+    """The task waits or runs.
+
+    Attributes:
+        progress: How far it is.
+    """
+
+    progress: Progress | None = None
 
 
 class Completed(msgspec.Struct, tag_field="status", tag="completed"):
@@ -93,9 +122,11 @@ class Failed(msgspec.Struct, tag_field="status", tag="failed"):
 
     Attributes:
         error: What went wrong.
+        code: The kind of error, for programs; ``cancelled`` if its caller wanted it no more.
     """
 
     error: str
+    code: str
 
 
 class NotFound(msgspec.Struct, tag_field="status", tag="not_found"):
@@ -110,6 +141,7 @@ def endpoints(context: HttpContext) -> Iterator[Endpoint]:
     seed = _Seed(context)
     yield Endpoint("POST", "/predict", Verb.INFER, seed.predict, _PREDICT)
     yield Endpoint("GET", "/result/{task_id}", Verb.INFER, seed.result, _RESULT)
+    yield Endpoint("DELETE", "/result/{task_id}", Verb.INFER, seed.delete, _DELETE)
 
 
 class _Seed:
@@ -126,7 +158,8 @@ class _Seed:
         with counted(served, PROTOCOL, 202):
             inference, form = _inference(wanted, served)
             carry_headers(request, inference)
-            task_id = await self._tasks.submit(model, wanted.version, inference, form)
+            wish = TaskWish(form, ttl=wanted.ttl)
+            task_id = await self._tasks.submit(model, wanted.version, inference, wish)
         headers = {"location": f"/result/{path_segment(task_id)}"}
         if wait is not None:
             headers["preference-applied"] = f"wait={wait}"
@@ -136,11 +169,25 @@ class _Seed:
         return json_reply(Accepted(task_id), 202, headers)
 
     async def result(self, request: Request) -> Response:
+        task_id = parameter(request, "task_id")
+        wait = preferred_wait(request.headers.getlist("prefer"))
+        headers = {} if wait is None else {"preference-applied": f"wait={wait}"}
         try:
-            record = await self._tasks.get(parameter(request, "task_id"))
+            if wait is None:
+                record = await self._tasks.get(task_id)
+            else:
+                await read_body(request, self._context.max_body_bytes)
+                record = await while_connected(request, self._tasks.wait(task_id, wait))
         except TaskNotFound:
             return json_reply(NotFound(), 404)
-        return _result_reply(record, {})
+        return _result_reply(record, headers)
+
+    async def delete(self, request: Request) -> Response:
+        try:
+            record = await self._tasks.cancel(parameter(request, "task_id"))
+        except TaskNotFound:
+            return json_reply(NotFound(), 404)
+        return Response(status_code=204) if record is None else _result_reply(record, {})
 
     def _only_model(self) -> str:
         only = self._catalog.only()
@@ -179,6 +226,7 @@ def _inference(wanted: SeedRequest, served: Served) -> tuple[InferRequest, str]:
         request, form = InferRequest({"text": array}), _ONE_TEXT if isinstance(text, str) else _TEXTS
     wire = WireRequest(request)
     apply_parameters(wire, wanted.parameters)
+    request.priority = wanted.priority or request.priority
     wire.start(time.monotonic())
     return request, form
 
@@ -188,8 +236,10 @@ def _result_reply(record: TaskRecord, headers: dict[str, str]) -> Response:
         headers |= {MODEL_VERSION: record.result.version}
         return json_reply(Completed(_told(record.result, record.face)), headers=headers)
     if record.error is not None:
-        return json_reply(Failed(record.error.message), headers=headers)
-    return json_reply(Processing(), headers=headers)
+        return json_reply(Failed(record.error.message, record.error.code), headers=headers)
+    progress = record.progress
+    told = Progress(progress.done, progress.total, progress.ahead) if progress else None
+    return json_reply(Processing(told), headers=headers)
 
 
 def _told(result: InferResult, form: str) -> object:
@@ -235,6 +285,20 @@ _RESULT = Doc(
     {
         200: Answer((Completed, Processing, Failed), Text("It is known.", "任务存在。")),
         404: Answer(NotFound, Text("Unknown, or expired.", "不存在或已过期。")),
+    },
+    (Unsupported, StorageFailed),
+    headers=("prefer",),
+)
+_DELETE = Doc(
+    _GROUP,
+    Text("Cancel a task, or delete its result", "取消任务，或删除其结果"),
+    {
+        200: Answer(
+            Failed,
+            Text("It was not finished; now it is cancelled (or was before).", "尚未完成，现已取消（或此前已取消）。"),
+        ),
+        204: Answer(None, Text("It was finished; its result is deleted.", "已完成，结果已删除。")),
+        404: Answer(NotFound, Text("Unknown, expired, or deleted.", "不存在、已过期或已删除。")),
     },
     (Unsupported, StorageFailed),
 )

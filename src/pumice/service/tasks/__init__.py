@@ -4,8 +4,8 @@
 Inside: `executor` runs what `lanes` orders, `store` keeps it, `codec` turns requests and outcomes into bytes.
 """
 
-from pumice.service.tasks.options import TaskOptions
-from pumice.service.tasks.record import TaskRecord
+from pumice.service.tasks.options import TaskOptions, TaskWish
+from pumice.service.tasks.record import Progress, TaskRecord
 from pumice.service.tasks.tasks import Tasks
 
-__all__ = ["TaskOptions", "TaskRecord", "Tasks"]
+__all__ = ["Progress", "TaskOptions", "TaskRecord", "TaskWish", "Tasks"]

@@ -6,10 +6,11 @@ import logging
 from dataclasses import dataclass
 
 from pumice.domain.errors import Cancelled, ModelNotFound, PumiceError, Unavailable
-from pumice.domain.request import InferRequest
+from pumice.domain.request import InferRequest, InferResult
 from pumice.service.tasks import codec
 from pumice.service.tasks.clock import Clock, ahead
 from pumice.service.tasks.lanes import Entry
+from pumice.service.tasks.parts import FIRST_ROWS, Gone, PartedRun
 from pumice.service.tasks.ports import Runner
 from pumice.service.tasks.store import TaskStore
 
@@ -30,10 +31,6 @@ class Outcome:
 
     failed: bool
     data: bytes
-
-
-class Gone(Exception):
-    """The task is no longer unfinished."""
 
 
 class NotNow(Exception):
@@ -65,7 +62,7 @@ class Attempts:
         """
         try:
             request = await self._request_of(entry)
-            return Outcome(failed=False, data=codec.encode_result(await self.runner.infer(*entry.key, request)))
+            return Outcome(failed=False, data=codec.encode_result(await self._answer(entry, request)))
         except _LATER as error:
             if self.clock.now() - entry.accepted < self.ttl:
                 raise NotNow from error
@@ -77,6 +74,14 @@ class Attempts:
         except Exception:  # noqa: BLE001 the boundary of a task: the log gets everything, the caller a general word
             _log.exception("task failed", extra={"task": entry.task_id, "model": entry.key[0]})
             return Outcome(failed=True, data=codec.encode_error(PumiceError()))
+
+    async def _answer(self, entry: Entry, request: InferRequest) -> InferResult:
+        most = max((len(array) for array in request.inputs.values() if array.ndim), default=0)
+        if most > FIRST_ROWS and self.runner.divisible(*entry.key):
+            self.runner.check(*entry.key, request)
+            if request.rows > FIRST_ROWS:
+                return await PartedRun(self.runner, self.store, self.clock).run(entry, request)
+        return await self.runner.infer(*entry.key, request)
 
     async def _request_of(self, entry: Entry) -> InferRequest:
         request = entry.request

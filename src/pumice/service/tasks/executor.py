@@ -12,19 +12,21 @@ import logging
 from collections.abc import Coroutine
 from typing import Any
 
-from pumice.db.tasks import MAX_INLINE_BYTES, ResultRow, TaskRow
-from pumice.domain.errors import Overloaded, StorageFailed
+from pumice.db.tasks import MAX_INLINE_BYTES, Ending, TaskRow
+from pumice.domain.errors import Cancelled, Overloaded, StorageFailed
 from pumice.domain.request import InferRequest
 from pumice.service.tasks import codec
-from pumice.service.tasks.attempt import Attempts, Gone, NotNow, Outcome
+from pumice.service.tasks.attempt import Attempts, NotNow, Outcome
 from pumice.service.tasks.clock import Clock, ahead
-from pumice.service.tasks.housekeeping import EVERY_S, Housekeeping
+from pumice.service.tasks.held import Held
+from pumice.service.tasks.housekeeping import Housekeeping
 from pumice.service.tasks.ids import new_id
-from pumice.service.tasks.lanes import Entry, Key, Lane, Lanes
-from pumice.service.tasks.options import TaskOptions
+from pumice.service.tasks.lanes import Entry, Key, Lane
+from pumice.service.tasks.options import TaskOptions, TaskWish
+from pumice.service.tasks.parts import Gone
 from pumice.service.tasks.ports import Runner
 from pumice.service.tasks.store import TaskStore
-from pumice.service.tasks.waiters import Waiters
+from pumice.service.tasks.watch import drop_what_others_cancel
 
 _log = logging.getLogger("pumice.tasks")
 
@@ -43,18 +45,16 @@ class Executor:
 
     Attributes:
         store: The tasks on disk.
-        waiters: Who waits for which task.
+        held: Those that this gateway holds.
     """
 
     def __init__(self, runner: Runner, store: TaskStore, options: TaskOptions, clock: Clock) -> None:
         self.store = store
-        self.waiters = Waiters()
+        self.held = Held()
         self._options = options
         self._clock = clock
         self._attempts = Attempts(runner, store, clock, options.result_ttl)
-        self._housekeeping = Housekeeping(store, runner.catalog, options.result_ttl)
-        self._lanes = Lanes()
-        self._held: dict[str, Entry] = {}
+        self._housekeeping = Housekeeping(store, runner.catalog, options)
         self._arriving = 0
         self._backlog = 0
         self._workers: set[asyncio.Task[None]] = set()
@@ -71,6 +71,7 @@ class Executor:
         """
         await self._survey()
         self._spawn(self._keep_house())
+        self._spawn(drop_what_others_cancel(self.store, self.held))
 
     async def stop(self, grace_s: float) -> None:
         """Let running tasks finish for a while; the rest stays on disk for the next start.
@@ -85,25 +86,21 @@ class Executor:
         for task in unfinished:
             task.cancel()
         await asyncio.gather(*unfinished, return_exceptions=True)
-        self.waiters.wake_all()
+        self.held.waiters.wake_all()
         try:
             await self.store.close()
         except StorageFailed as error:
             _log.warning("tasks could not be given back", extra={"problem": error.message})
 
-    def held(self, task_id: str) -> Entry | None:
-        """The task if this gateway holds it and has not finished it, so that nobody has to look at the disk for it."""
-        return self._held.get(task_id)
-
     # -- acceptance
 
-    async def accept(self, key: Key, request: InferRequest, face: str) -> str:
+    async def accept(self, key: Key, request: InferRequest, wish: TaskWish) -> str:
         """Store a task and see that it runs; it does even if the caller goes away meanwhile.
 
         Args:
             key: The model and version as the caller gave them.
             request: A checked request.
-            face: The face's word.
+            wish: What the caller wants besides.
 
         Returns:
             The id of the task, which is on disk.
@@ -117,18 +114,22 @@ class Executor:
         now = self._clock.now()
         data = codec.encode_request(request, ahead(self._clock))
         in_memory = request if len(data) <= MAX_INLINE_BYTES else None
-        entry = Entry(new_id(now), key, request.priority, face, now, in_memory)
-        lane = self._lanes.lane(key)
+        entry = Entry(new_id(now), key, request.priority, wish.face, now, in_memory, wish.caller, request.rows)
+        lane = self.held.lanes.lane(key)
         holds = lane.has_room(entry.priority)
         row = TaskRow(
             id=entry.task_id,
             model=key[0],
             version=key[1],
             priority=entry.priority,
-            face=face,
+            face=wish.face,
             accepted=now,
             owner=self.store.owner if holds else None,
             request=data,
+            caller=wish.caller,
+            rows=request.rows,
+            ttl=None if wish.ttl is None else min(wish.ttl, self._options.result_ttl),
+            webhook=wish.webhook,
         )
         stored = self.store.accept(row)
         self._arriving += 1
@@ -141,7 +142,7 @@ class Executor:
     def _refuse_if_full(self) -> None:
         if self._stopping:
             raise Overloaded("the server is stopping")
-        if len(self._held) + self._arriving + self._backlog >= self._options.max_tasks:
+        if len(self.held) + self._arriving + self._backlog >= self._options.max_tasks:
             raise Overloaded(f"{self._options.max_tasks} asynchronous tasks are not finished yet")
 
     def _arrived(self, stored: asyncio.Future[None], lane: Lane, entry: Entry, *, holds: bool) -> None:
@@ -150,15 +151,11 @@ class Executor:
         if stored.cancelled() or stored.exception() is not None:
             return
         if holds:
-            self._hold(entry)
+            self.held.add(entry)
         else:
             self._backlog += 1
             lane.more = True
         self._pump()
-
-    def _hold(self, entry: Entry) -> None:
-        self._held[entry.task_id] = entry
-        self._lanes.push(entry)
 
     # -- from the lanes to the model and to the disk
 
@@ -166,9 +163,9 @@ class Executor:
         """Start whatever can start."""
         if self._stopping:
             return
-        for lane in self._lanes:
+        for lane in self.held.lanes:
             self._refill_if_short(lane)
-        while len(self._workers) < self._options.concurrency and (entry := self._lanes.pop()) is not None:
+        while len(self._workers) < self._options.concurrency and (entry := self.held.lanes.pop()) is not None:
             worker = asyncio.create_task(self._work(entry))
             self._workers.add(worker)
             worker.add_done_callback(self._workers.discard)
@@ -176,49 +173,70 @@ class Executor:
     async def _work(self, entry: Entry | None) -> None:
         """Run one task after the other until none is left."""
         while entry is not None:
-            lane = self._lanes.lane(entry.key)
+            lane = self.held.lanes.lane(entry.key)
             self._refill_if_short(lane)
             try:
-                outcome = await self._attempts.run(entry)
+                outcome = await self._try(entry)
             except NotNow:
                 # the whole lane rests, so that others use the places meanwhile
-                self._lanes.push(entry)
+                self.held.lanes.push(entry)
                 self._rest(lane)
             except Gone:
-                self._done(entry)
+                self.held.done(entry)
             else:
                 lane.failures = 0
                 await self._finish(entry, outcome)
-            entry = None if self._stopping else self._lanes.pop()
+            entry = None if self._stopping else self.held.lanes.pop()
+
+    async def _try(self, entry: Entry) -> Outcome:
+        """Try a task, until it is dropped.
+
+        Raises:
+            Gone: It was finished by another gateway, or dropped.
+            NotNow: It should be tried again.
+        """
+        entry.attempt = worker = asyncio.current_task()
+        try:
+            return await self._attempts.run(entry)
+        except asyncio.CancelledError:
+            # dropped, and not stopped: the worker goes on with the next task
+            if entry.over and worker is not None and not worker.uncancel():
+                raise Gone from None
+            raise
+        finally:
+            entry.attempt = None
 
     async def _finish(self, entry: Entry, outcome: Outcome) -> None:
-        row = ResultRow(
-            id=entry.task_id,
-            model=entry.key[0],
-            version=entry.key[1],
-            face=entry.face,
-            accepted=entry.accepted,
-            finished=self._clock.now(),
-            failed=outcome.failed,
-            outcome=outcome.data,
-        )
+        ending = Ending(entry.task_id, self._clock.now(), outcome.failed, outcome.data)
         failures = 0
-        while not await self._stored(row):
+        while not await self._stored(ending):
             await self._clock.sleep(_pause(failures))
             failures += 1
-        self._done(entry)
+        self.held.done(entry)
 
-    async def _stored(self, row: ResultRow) -> bool:
+    async def _stored(self, ending: Ending) -> bool:
         try:
-            await self.store.finish(row)
+            await self.store.finish(ending)
         except StorageFailed as error:
-            _log.warning("a result could not be stored yet", extra={"task": row["id"], "problem": error.message})
+            _log.warning("a result could not be stored yet", extra={"task": ending.id, "problem": error.message})
             return False
         return True
 
-    def _done(self, entry: Entry) -> None:
-        self._held.pop(entry.task_id, None)
-        self.waiters.wake(entry.task_id)
+    # -- what is not wanted any more
+
+    async def cancel(self, task_id: str) -> bool:
+        """End a task as cancelled and drop the work on it.
+
+        Returns:
+            False if it was finished before.
+
+        Raises:
+            StorageFailed: It could not be noted; the task goes on.
+        """
+        ending = Ending(task_id, self._clock.now(), True, codec.encode_error(Cancelled()))
+        ended = await self.store.finish(ending)
+        self.held.drop(task_id)
+        return ended is not None
 
     def _rest(self, lane: Lane) -> None:
         if not lane.blocked:
@@ -251,14 +269,15 @@ class Executor:
         lane.more = len(claimed) == wanted
         self._backlog = max(self._backlog - len(claimed), 0)
         for task in claimed:
-            self._hold(Entry(task.id, lane.key, task.priority, task.face, task.accepted, task.request))
+            told = (task.priority, task.face, task.accepted, task.request, task.caller, task.rows)
+            self.held.add(Entry(task.id, lane.key, *told))
         self._pump()
 
     # -- from time to time
 
     async def _keep_house(self) -> None:
         while True:
-            await self._clock.sleep(EVERY_S)
+            await self._clock.sleep(self._options.every)
             try:
                 await self._survey()
                 await self._housekeeping.clear(self._clock.now())
@@ -268,7 +287,7 @@ class Executor:
     async def _survey(self) -> None:
         self._backlog, served = await self._housekeeping.survey(self._clock.now())
         for key in served:
-            self._lanes.lane(key).more = True
+            self.held.lanes.lane(key).more = True
         self._pump()
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:

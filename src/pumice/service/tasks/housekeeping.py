@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import logging
 
-from pumice.db.tasks import Expiry
+from pumice.db.upkeep import Expiry, Old
 from pumice.domain.errors import ModelNotFound, ModelNotReady
 from pumice.service.tasks import codec
 from pumice.service.tasks.ids import least_id
 from pumice.service.tasks.lanes import Key
+from pumice.service.tasks.options import TaskOptions
 from pumice.service.tasks.ports import Finder
 from pumice.service.tasks.store import TaskStore
 
 _log = logging.getLogger("pumice.tasks")
-
-EVERY_S = 10.0
-"""How often (s): several times in the length of a lease."""
 
 
 class Housekeeping:
@@ -24,13 +22,14 @@ class Housekeeping:
     Args:
         store: The tasks on disk.
         catalog: What is served here.
-        ttl: Age at which results, and tasks that nobody has run, go (s).
+        options: How long a lease is, and the age at which results, and tasks that nobody has run, go.
     """
 
-    def __init__(self, store: TaskStore, catalog: Finder, ttl: float) -> None:
+    def __init__(self, store: TaskStore, catalog: Finder, options: TaskOptions) -> None:
         self._store = store
         self._catalog = catalog
-        self._ttl = ttl
+        self._ttl = options.result_ttl
+        self._lease = options.lease
         self._told: set[Key] = set()
 
     async def survey(self, now: float) -> tuple[int, list[Key]]:
@@ -45,7 +44,7 @@ class Housekeeping:
         Raises:
             StorageFailed: The database does not answer.
         """
-        backlog = await self._store.tend(now)
+        backlog = await self._store.tend(now, self._lease)
         served = [key for key, count in backlog.items() if self._serves(key, count)]
         return sum(backlog.values()), served
 
@@ -59,7 +58,7 @@ class Housekeeping:
             StorageFailed: The database does not answer.
         """
         oldest = now - self._ttl
-        await self._store.purge(oldest)
+        await self._store.purge(Old(oldest, now))
         error = ModelNotReady("", f"no server that serves it took the task within {self._ttl:g} s")
         await self._store.expire(Expiry(least_id(oldest), now, codec.encode_error(error)))
 

@@ -7,11 +7,12 @@ strict among the tasks in memory, and nearly so beyond: what is on disk comes in
 
 from __future__ import annotations
 
+import asyncio
 import heapq
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from pumice.domain.request import InferRequest
+from pumice.domain.request import InferRequest, InferResult
 
 WINDOW = 256
 """Tasks of one model that are held in memory; urgent ones may double it."""
@@ -31,6 +32,12 @@ class Entry:
         face: The face that took it.
         accepted: When (s since 1970).
         request: What is asked, plain or encoded; None if it is large: then it is read from the disk when it runs.
+        caller: Who asks, if it has proven that.
+        rows: Its rows.
+        done: Rows that are finished.
+        results: The answers to these, in their order.
+        over: It was cancelled, so it is not to be run.
+        attempt: The asyncio task that tries it now.
     """
 
     task_id: str
@@ -39,6 +46,12 @@ class Entry:
     face: str
     accepted: float
     request: InferRequest | bytes | None
+    caller: str = ""
+    rows: int = 1
+    done: int = 0
+    results: list[InferResult] = field(default_factory=list)
+    over: bool = False
+    attempt: asyncio.Task[None] | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -76,6 +89,16 @@ class Lane:
             return 0
         return WINDOW - len(self.waiting)
 
+    def skip_over(self) -> None:
+        """Drop what was cancelled from the head of the line."""
+        while self.waiting and self.waiting[0][2].over:
+            heapq.heappop(self.waiting)
+
+    def ahead_of(self, entry: Entry) -> int:
+        """How many of those in memory are to run before a task that waits."""
+        place = (entry.priority, entry.task_id)
+        return sum((priority, task_id) < place and not other.over for priority, task_id, other in self.waiting)
+
 
 class Lanes:
     """All lanes, and whose turn it is."""
@@ -101,6 +124,7 @@ class Lanes:
         """Take the task whose turn it is: of the most urgent priority, of the model whose last turn is longest ago."""
         chosen: Lane | None = None
         for lane in self._lanes.values():
+            lane.skip_over()
             if lane.waiting and not lane.blocked and (chosen is None or lane.waiting[0][0] < chosen.waiting[0][0]):
                 chosen = lane
         if chosen is None:

@@ -26,11 +26,19 @@ class Runner(Protocol):
         """What is served."""
 
     def check(self, model: str, version: str, request: InferRequest) -> object:
-        """Refuse a request that is known to be bad, and clean it.
+        """Refuse a request that is known to be bad, clean it, and set its rows.
 
         Raises:
             ModelNotReady: Nothing is known of the model yet.
             PumiceError: The request is bad.
+        """
+
+    def divisible(self, model: str, version: str) -> bool:
+        """Whether a request's rows may be run apart and their answers joined.
+
+        Raises:
+            ModelNotReady: Nothing is known of the model yet.
+            ModelNotFound: There is no such model.
         """
 
     async def infer(self, model: str, version: str, request: InferRequest) -> InferResult:

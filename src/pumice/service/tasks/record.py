@@ -12,6 +12,21 @@ Status = Literal["processing", "completed", "failed"]
 
 
 @dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a task is.
+
+    Attributes:
+        done: Rows that are finished.
+        total: Rows in all.
+        ahead: Tasks of its model that are to run before it; None where that is not known at once.
+    """
+
+    done: int
+    total: int
+    ahead: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class TaskRecord:
     """A task as it stands.
 
@@ -25,6 +40,7 @@ class TaskRecord:
         finished: When it was finished (s since 1970).
         result: What the model answered, if completed.
         error: What went wrong, if failed; each face maps it by its own table.
+        progress: How far it is, while it is processing.
     """
 
     task_id: str
@@ -36,3 +52,4 @@ class TaskRecord:
     finished: float | None = None
     result: InferResult | None = None
     error: PumiceError | None = None
+    progress: Progress | None = None

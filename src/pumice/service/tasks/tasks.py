@@ -5,23 +5,27 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import importlib
-import math
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pumice.db import database_file
-from pumice.domain.errors import ModelNotReady, Overloaded, TaskNotFound
+from pumice.db import Place
+from pumice.domain.errors import Cancelled, ModelNotReady, Overloaded, PumiceError, StorageFailed, TaskNotFound
 from pumice.domain.request import InferRequest
 from pumice.service.tasks import codec
 from pumice.service.tasks.clock import Clock, SystemClock
-from pumice.service.tasks.options import TaskOptions
+from pumice.service.tasks.options import TaskOptions, TaskWish
 from pumice.service.tasks.ports import Runner
-from pumice.service.tasks.record import TaskRecord
+from pumice.service.tasks.record import Progress, TaskRecord
 
 if TYPE_CHECKING:
     from pumice.db.tasks import TaskState
     from pumice.service.tasks.executor import Executor
 
+_log = logging.getLogger("pumice.tasks")
+
+_FIRST_REOPEN_S = 0.5
+_LATEST_REOPEN_S = 5.0
 _FIRST_LOOK_S = 0.05
 _LATEST_LOOK_S = 1.0
 
@@ -31,7 +35,7 @@ class Tasks:
 
     Args:
         runner: Runs requests; `pumice.service.inference.Inference`.
-        home: The home, where the database is.
+        home: The home, where the database is unless the options say otherwise.
         options: Limits.
         clock: The times; the machine's own if left out.
     """
@@ -40,22 +44,34 @@ class Tasks:
         self, runner: Runner, home: Path, options: TaskOptions | None = None, clock: Clock | None = None
     ) -> None:
         self._runner = runner
-        self._home = home
         self._options = options or TaskOptions()
+        self._place = Place(home, self._options.database)
         self._clock = clock or SystemClock()
         self._executor: Executor | None = None
         self._opening: asyncio.Task[Executor] | None = None
+        self._reopening: asyncio.Task[None] | None = None
         self._stopped = False
 
     async def start(self) -> None:
         """Go on with what was accepted before; without a database there is nothing to do.
 
+        A server of a database that cannot be reached does not hold up anything: it is tried again until it can.
+
         Raises:
+            BadSetting: Its URL is none that we know.
+            MissingDependency: Its driver is not installed.
             BadArtefact: The database is damaged or of a newer Pumice.
-            StorageFailed: It cannot be read.
+            StorageFailed: The embedded one cannot be read.
         """
-        if database_file(self._home).exists():
+        if not self._place.begun:
+            return
+        try:
             await self._open()
+        except StorageFailed as error:
+            if self._place.embedded:
+                raise
+            _log.warning("the tasks' database does not answer yet", extra={"problem": error.message})
+            self._reopening = asyncio.create_task(self._reopen())
 
     async def stop(self, grace_s: float = 5.0) -> None:
         """Stop; what is not finished is left for the next start.
@@ -64,12 +80,14 @@ class Tasks:
             grace_s: Longest wait for the tasks that run (s).
         """
         self._stopped = True
+        if self._reopening is not None:
+            self._reopening.cancel()
         if self._opening is not None:
             await asyncio.wait([self._opening])
         if self._executor is not None:
             await self._executor.stop(grace_s)
 
-    async def submit(self, model: str, version: str, request: InferRequest, face: str = "") -> str:
+    async def submit(self, model: str, version: str, request: InferRequest, wish: TaskWish | None = None) -> str:
         """Accept a task. It is on disk when this returns, and runs at least once whatever happens to the process.
 
         Args:
@@ -77,7 +95,7 @@ class Tasks:
             version: Its version, or an empty string for whatever is the newest when it runs.
             request: What is asked; text that is to be repaired is repaired in place. Its priority is respected; after
                 its deadline it is not started, and fails.
-            face: A word of the face's own, which `TaskRecord.face` gives back.
+            wish: What the caller wants besides.
 
         Returns:
             The task's id.
@@ -94,38 +112,77 @@ class Tasks:
         with contextlib.suppress(ModelNotReady):
             self._runner.check(model, version, request)
         executor = self._executor or await self._open()
-        return await executor.accept((model, version), request, face)
+        return await executor.accept((model, version), request, wish or TaskWish())
 
-    async def get(self, task_id: str) -> TaskRecord:
+    async def get(self, task_id: str, caller: str = "") -> TaskRecord:
         """Look at a task.
+
+        Args:
+            task_id: Its id.
+            caller: Who asks, if it has proven that; what another such caller has handed in, it does not see.
 
         Raises:
             TaskNotFound: There is none with this id, or its result has expired.
             StorageFailed: The database cannot be read.
         """
-        if self._executor is None and not database_file(self._home).exists():
+        if self._executor is None and not self._place.begun:
             raise TaskNotFound(task_id)
         executor = self._executor or await self._open()
-        entry = executor.held(task_id)
+        entry = executor.held.get(task_id)
         if entry is not None:
-            return TaskRecord(task_id, "processing", *entry.key, entry.face, entry.accepted)
+            if entry.caller not in ("", caller):
+                raise TaskNotFound(task_id)
+            progress = executor.held.progress(entry)
+            return TaskRecord(task_id, "processing", *entry.key, entry.face, entry.accepted, progress=progress)
         state = await executor.store.find(task_id)
-        if state is None or (state.finished or math.inf) < self._clock.now() - self._options.result_ttl:
+        if state is None or state.caller not in ("", caller) or self._too_old(state):
             raise TaskNotFound(task_id)
         return _record(state)
 
-    async def wait(self, task_id: str, seconds: float) -> TaskRecord:
+    def _too_old(self, state: TaskState) -> bool:
+        if state.finished is None:
+            return False
+        end = state.finished + self._options.result_ttl
+        return self._clock.now() > (end if state.expires is None else min(end, state.expires))
+
+    async def cancel(self, task_id: str, caller: str = "") -> TaskRecord | None:
+        """Cancel a task, or delete its result.
+
+        Args:
+            task_id: Its id.
+            caller: Who asks, as in `get`.
+
+        Returns:
+            A task that was not finished, now cancelled: it has failed with `pumice.domain.errors.Cancelled`, and
+            nobody works on it any more. So does one that was cancelled before. None if it was finished otherwise:
+            its result is deleted.
+
+        Raises:
+            TaskNotFound: There is none with this id, or its result has expired.
+            StorageFailed: It could not be noted.
+        """
+        record = await self.get(task_id, caller)
+        executor = self._executor or await self._open()
+        if record.status == "processing" and await executor.cancel(task_id):
+            record = await self.get(task_id, caller)
+        if isinstance(record.error, Cancelled):
+            return record
+        await executor.store.forget(task_id)
+        return None
+
+    async def wait(self, task_id: str, seconds: float, caller: str = "") -> TaskRecord:
         """Wait for a task; return as soon as it is finished, or as it stands when the time is over.
 
         Args:
             task_id: Its id.
             seconds: Longest wait (s).
+            caller: Who asks, as in `get`.
 
         Raises:
             TaskNotFound: There is none with this id, or its result has expired.
             StorageFailed: The database cannot be read.
         """
-        record = await self.get(task_id)
+        record = await self.get(task_id, caller)
         executor = self._executor
         clock = asyncio.get_running_loop().time
         until = clock() + seconds
@@ -134,14 +191,14 @@ class Tasks:
             left = until - clock()
             if left <= 0:
                 break
-            waiter = executor.waiters.add(task_id)
+            waiter = executor.held.waiters.add(task_id)
             try:
                 # what another gateway holds is looked at from time to time; what this one holds announces itself
-                await asyncio.wait([waiter], timeout=left if executor.held(task_id) else min(left, pause))
+                await asyncio.wait([waiter], timeout=left if executor.held.get(task_id) else min(left, pause))
             finally:
-                executor.waiters.drop(task_id, waiter)
+                executor.held.waiters.drop(task_id, waiter)
             pause = min(pause * 2, _LATEST_LOOK_S)
-            record = await self.get(task_id)
+            record = await self.get(task_id, caller)
         return record
 
     async def _open(self) -> Executor:
@@ -153,13 +210,27 @@ class Tasks:
         # shielded: others wait for it too
         return await asyncio.shield(self._opening)
 
+    async def _reopen(self) -> None:
+        """Try until the database answers."""
+        pause = _FIRST_REOPEN_S
+        while self._executor is None:
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, _LATEST_REOPEN_S)
+            try:
+                await self._open()
+            except StorageFailed as error:
+                _log.warning("the tasks' database does not answer yet", extra={"problem": error.message})
+            except PumiceError as error:
+                _log.error("the tasks' database cannot be used", extra={"problem": error.message})
+                return
+
     async def _start_executor(self) -> Executor:
         # SQLAlchemy takes 0.4 s to import: in a thread, so that the loop goes on
         await asyncio.to_thread(importlib.import_module, "pumice.service.tasks.executor")
         from pumice.service.tasks.executor import Executor
         from pumice.service.tasks.store import TaskStore
 
-        store = await TaskStore.open(self._home)
+        store = await TaskStore.open(self._place)
         executor = Executor(self._runner, store, self._options, self._clock)
         try:
             await executor.start()
@@ -174,7 +245,7 @@ class Tasks:
 def _record(state: TaskState) -> TaskRecord:
     known = (state.model, state.version, state.face, state.accepted)
     if state.outcome is None:
-        return TaskRecord(state.id, "processing", *known)
+        return TaskRecord(state.id, "processing", *known, progress=Progress(state.done, state.rows))
     if state.failed:
         error = codec.decode_error(state.outcome, state.model)
         return TaskRecord(state.id, "failed", *known, finished=state.finished, error=error)
