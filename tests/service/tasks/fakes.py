@@ -3,9 +3,11 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from pumice.db import Place
 from pumice.domain.errors import ModelNotFound, ModelNotReady, SignatureMismatch
 from pumice.domain.request import InferRequest, InferResult
 from pumice.service.tasks import TaskOptions, Tasks
@@ -137,8 +139,7 @@ def value_of(request: InferRequest) -> float:
     return float(request.inputs["x"].flat[0])
 
 
-def tasks_of(
-    home: Path, runner: Doubler, clock: HandClock | None = None, *, concurrency: int = 64, max_tasks: int = 1_000_000
-) -> Tasks:
-    """Tasks of a home with small limits."""
-    return Tasks(runner, home, TaskOptions(concurrency, result_ttl=3600.0, max_tasks=max_tasks), clock)
+def tasks_of(place: Place | Path, runner: Doubler, clock: HandClock | None = None, **options: Any) -> Tasks:
+    """Tasks of a database, or of the embedded one of a home, with small limits."""
+    home, url = (place, "") if isinstance(place, Path) else (place.home, place.url)
+    return Tasks(runner, home, TaskOptions(database=url, **({"result_ttl": 3600.0} | options)), clock)

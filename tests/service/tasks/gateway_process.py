@@ -1,6 +1,6 @@
 """A gateway to be killed: accepts tasks, tells each on its output, and finishes only some of them.
 
-Run with a home and a kind of trouble:
+Run with a kind of trouble, a home, and the URL of its database or an empty string:
 
     stuck   every third task is finished at once, the others never; lines: "accepted ID X"
     full    no file may grow beyond 400 kB until all that fits is accepted; then it may again
@@ -11,6 +11,7 @@ import resource
 import sys
 from pathlib import Path
 
+from pumice.db import Place
 from pumice.domain.errors import StorageFailed
 from pumice.domain.request import InferRequest
 from tests.service.tasks.fakes import Doubler, ask, tasks_of, value_of
@@ -28,8 +29,8 @@ async def only_every_third(_model: str, request: InferRequest) -> None:
         await asyncio.Event().wait()
 
 
-async def stuck(home: Path) -> None:
-    tasks = tasks_of(home, Doubler(hook=only_every_third), concurrency=MANY)
+async def stuck(place: Place) -> None:
+    tasks = tasks_of(place, Doubler(hook=only_every_third), concurrency=MANY, lease=1.5)
 
     async def caller(first: int) -> None:
         for x in range(first, MANY, 8):
@@ -38,8 +39,8 @@ async def stuck(home: Path) -> None:
     await asyncio.gather(*(caller(first) for first in range(8)))
 
 
-async def full(home: Path) -> None:
-    tasks = tasks_of(home, Doubler())
+async def full(place: Place) -> None:
+    tasks = tasks_of(place, Doubler())
     ids: list[str] = []
     _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (LIMIT, hard))
@@ -58,4 +59,4 @@ async def full(home: Path) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run({"stuck": stuck, "full": full}[sys.argv[1]](Path(sys.argv[2])))
+    asyncio.run({"stuck": stuck, "full": full}[sys.argv[1]](Place(Path(sys.argv[2]), sys.argv[3])))

@@ -1,20 +1,20 @@
 """Cancelling: what waits, what runs, what is done, and what another gateway runs."""
 
 import asyncio
-from pathlib import Path
 
 import pytest
 
+from pumice.db import Place
 from pumice.domain.errors import Cancelled, TaskNotFound
 from pumice.service.tasks import TaskWish
 from tests.service.tasks.fakes import Doubler, Gate, ask, tasks_of
 
 
-def test_a_task_that_waits_is_never_run(tmp_path: Path) -> None:
+def test_a_task_that_waits_is_never_run(place: Place) -> None:
     async def main() -> None:
         gate = Gate()
         runner = Doubler(hook=gate)
-        tasks = tasks_of(tmp_path, runner, concurrency=1)
+        tasks = tasks_of(place, runner, concurrency=1)
         first, second, third = [await tasks.submit("double", "", ask(n)) for n in range(3)]
         await gate.until(1)
         record = await tasks.cancel(second)
@@ -31,7 +31,7 @@ def test_a_task_that_waits_is_never_run(tmp_path: Path) -> None:
     asyncio.run(main())
 
 
-def test_a_task_that_runs_is_dropped_and_its_place_is_free(tmp_path: Path) -> None:
+def test_a_task_that_runs_is_dropped_and_its_place_is_free(place: Place) -> None:
     async def main() -> None:
         dropped = asyncio.Event()
 
@@ -42,7 +42,7 @@ def test_a_task_that_runs_is_dropped_and_its_place_is_free(tmp_path: Path) -> No
                 dropped.set()
 
         runner = Doubler(hook=held)
-        tasks = tasks_of(tmp_path, runner, concurrency=1)
+        tasks = tasks_of(place, runner, concurrency=1)
         task_id = await tasks.submit("double", "", ask(1))
         waiting = asyncio.create_task(tasks.wait(task_id, 60))
         await asyncio.wait([waiting], timeout=0)
@@ -57,10 +57,10 @@ def test_a_task_that_runs_is_dropped_and_its_place_is_free(tmp_path: Path) -> No
     asyncio.run(main())
 
 
-def test_cancelling_again_says_the_same_and_deleting_again_finds_nothing(tmp_path: Path) -> None:
+def test_cancelling_again_says_the_same_and_deleting_again_finds_nothing(place: Place) -> None:
     async def main() -> None:
         gate = Gate()
-        tasks = tasks_of(tmp_path, Doubler(hook=gate))
+        tasks = tasks_of(place, Doubler(hook=gate))
         cancelled = await tasks.submit("double", "", ask(1))
         for _ in range(2):
             record = await tasks.cancel(cancelled)
@@ -78,7 +78,7 @@ def test_cancelling_again_says_the_same_and_deleting_again_finds_nothing(tmp_pat
     asyncio.run(main())
 
 
-def test_what_another_gateway_runs_is_dropped_there(tmp_path: Path) -> None:
+def test_what_another_gateway_runs_is_dropped_there(place: Place) -> None:
     async def main() -> None:
         dropped = asyncio.Event()
 
@@ -88,7 +88,7 @@ def test_what_another_gateway_runs_is_dropped_there(tmp_path: Path) -> None:
             finally:
                 dropped.set()
 
-        one, other = tasks_of(tmp_path, Doubler(hook=held)), tasks_of(tmp_path, Doubler())
+        one, other = tasks_of(place, Doubler(hook=held)), tasks_of(place, Doubler())
         task_id = await one.submit("double", "", ask(1))
         waiting = asyncio.create_task(one.wait(task_id, 60))
         assert await other.cancel(task_id) is not None
@@ -100,16 +100,16 @@ def test_what_another_gateway_runs_is_dropped_there(tmp_path: Path) -> None:
     asyncio.run(main())
 
 
-def test_a_cancelled_task_is_not_found_again_after_a_restart(tmp_path: Path) -> None:
+def test_a_cancelled_task_is_not_found_again_after_a_restart(place: Place) -> None:
     async def main() -> None:
         runner = Doubler()
         runner.loading = True
-        first = tasks_of(tmp_path, runner)
+        first = tasks_of(place, runner)
         task_id = await first.submit("double", "", ask(1))
         await first.cancel(task_id)
         await first.stop(0)
         runner.loading = False
-        second = tasks_of(tmp_path, runner)
+        second = tasks_of(place, runner)
         await second.start()
         assert isinstance((await second.get(task_id)).error, Cancelled)
         assert runner.runs == []
@@ -118,10 +118,10 @@ def test_a_cancelled_task_is_not_found_again_after_a_restart(tmp_path: Path) -> 
     asyncio.run(main())
 
 
-def test_a_task_is_its_callers_alone(tmp_path: Path) -> None:
+def test_a_task_is_its_callers_alone(place: Place) -> None:
     async def main() -> None:
         gate = Gate()
-        tasks = tasks_of(tmp_path, Doubler(hook=gate))
+        tasks = tasks_of(place, Doubler(hook=gate))
         task_id = await tasks.submit("double", "", ask(1), TaskWish(caller="key:1"))
         for finished in (False, True):
             if finished:

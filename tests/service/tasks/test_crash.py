@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from pumice.db import database_file
+from pumice.db import Place, database_file
 from pumice.service.tasks import TaskRecord, Tasks
 from tests.service.tasks.fakes import EVERY_S, Doubler, Gate, HandClock, ask, tasks_of
 
@@ -16,8 +16,8 @@ ROOT = Path(__file__).parents[3]
 
 
 @contextmanager
-def gateway(kind: str, home: Path) -> Iterator[subprocess.Popen[str]]:
-    command = [sys.executable, "-m", "tests.service.tasks.gateway_process", kind, str(home)]
+def gateway(kind: str, place: Place) -> Iterator[subprocess.Popen[str]]:
+    command = [sys.executable, "-m", "tests.service.tasks.gateway_process", kind, str(place.home), place.url]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         try:
             yield process
@@ -47,14 +47,14 @@ def check(records: list[TaskRecord], ids: dict[str, int]) -> None:
         assert record.result.outputs["y"].tolist() == [[2.0 * x] * 4]
 
 
-def test_after_kill_9_every_accepted_task_is_finished(tmp_path: Path) -> None:
-    with gateway("stuck", tmp_path) as process:
+def test_after_kill_9_every_accepted_task_is_finished(place: Place) -> None:
+    with gateway("stuck", place) as process:
         ids = accepted(process, at_least=700)
     assert len(ids) >= 700
 
     async def main() -> None:
         runner = Doubler()
-        tasks = tasks_of(tmp_path, runner)
+        tasks = tasks_of(place, runner)
         await tasks.start()
         check(await outcomes(tasks, ids), ids)
         # every third was finished before, except those that the kill met on their way to the disk
@@ -66,14 +66,14 @@ def test_after_kill_9_every_accepted_task_is_finished(tmp_path: Path) -> None:
     asyncio.run(main())
 
 
-def test_killed_again_and_again_it_still_finishes_all(tmp_path: Path) -> None:
+def test_killed_again_and_again_it_still_finishes_all(place: Place) -> None:
     ids: dict[str, int] = {}
     for _ in range(3):
-        with gateway("stuck", tmp_path) as process:
+        with gateway("stuck", place) as process:
             ids |= accepted(process, at_least=50)
 
     async def main() -> None:
-        tasks = tasks_of(tmp_path, Doubler())
+        tasks = tasks_of(place, Doubler())
         await tasks.start()
         check(await outcomes(tasks, ids), ids)
         await tasks.stop()
@@ -81,11 +81,11 @@ def test_killed_again_and_again_it_still_finishes_all(tmp_path: Path) -> None:
     asyncio.run(main())
 
 
-def test_a_neighbour_leaves_the_living_alone_and_takes_over_from_the_dead(tmp_path: Path) -> None:
+def test_a_neighbour_leaves_the_living_alone_and_takes_over_from_the_dead(place: Place) -> None:
     async def main() -> None:
         clock, runner = HandClock(), Doubler()
-        tasks = tasks_of(tmp_path, runner, clock)
-        with gateway("stuck", tmp_path) as process:
+        tasks = tasks_of(place, runner, clock)
+        with gateway("stuck", place) as process:
             assert process.stdout is not None
             for _ in range(20):
                 process.stdout.readline()
@@ -102,11 +102,11 @@ def test_a_neighbour_leaves_the_living_alone_and_takes_over_from_the_dead(tmp_pa
     asyncio.run(main())
 
 
-def test_two_gateways_of_one_home_do_not_run_each_others_tasks(tmp_path: Path) -> None:
+def test_two_gateways_of_one_home_do_not_run_each_others_tasks(place: Place) -> None:
     async def main() -> None:
         clock, gate = HandClock(), Gate()
         one, other = Doubler(hook=gate), Doubler()
-        first, second = tasks_of(tmp_path, one, clock), tasks_of(tmp_path, other, clock)
+        first, second = tasks_of(place, one, clock), tasks_of(place, other, clock)
         task_id = await first.submit("double", "", ask(5))
         await second.start()
         await clock.until_slept(lambda seconds: seconds == EVERY_S, 2)
@@ -124,10 +124,10 @@ def test_two_gateways_of_one_home_do_not_run_each_others_tasks(tmp_path: Path) -
     asyncio.run(main())
 
 
-def test_what_one_gateway_leaves_its_neighbour_takes(tmp_path: Path) -> None:
+def test_what_one_gateway_leaves_its_neighbour_takes(place: Place) -> None:
     async def main() -> None:
         clock, gate = HandClock(), Gate()
-        first, second = tasks_of(tmp_path, Doubler(hook=gate), clock), tasks_of(tmp_path, Doubler(), clock)
+        first, second = tasks_of(place, Doubler(hook=gate), clock), tasks_of(place, Doubler(), clock)
         task_id = await first.submit("double", "", ask(5))
         await second.start()
         await gate.until(1)
@@ -140,11 +140,11 @@ def test_what_one_gateway_leaves_its_neighbour_takes(tmp_path: Path) -> None:
     asyncio.run(main())
 
 
-def test_stopping_lets_running_tasks_finish_and_leaves_the_rest(tmp_path: Path) -> None:
+def test_stopping_lets_running_tasks_finish_and_leaves_the_rest(place: Place) -> None:
     async def main() -> None:
         gate = Gate()
         runner = Doubler(hook=gate)
-        first = tasks_of(tmp_path, runner, concurrency=2)
+        first = tasks_of(place, runner, concurrency=2)
         ids = {await first.submit("double", "", ask(x)): x for x in range(5)}
         await gate.until(2)
         stopping = asyncio.create_task(first.stop(grace_s=30))
@@ -153,7 +153,7 @@ def test_stopping_lets_running_tasks_finish_and_leaves_the_rest(tmp_path: Path) 
         await stopping
         assert sorted(x for _, x in runner.runs) == [0, 1]
 
-        second = tasks_of(tmp_path, runner)
+        second = tasks_of(place, runner)
         await second.start()
         check(await outcomes(second, ids), ids)
         assert sorted(x for _, x in runner.runs) == [0, 1, 2, 3, 4]
@@ -163,7 +163,7 @@ def test_stopping_lets_running_tasks_finish_and_leaves_the_rest(tmp_path: Path) 
 
 
 def test_a_full_disk_accepts_nothing_that_it_cannot_keep(tmp_path: Path) -> None:
-    with gateway("full", tmp_path) as process:
+    with gateway("full", Place(tmp_path)) as process:
         assert process.stdout is not None
         lines = process.stdout.read().splitlines()
         assert process.wait() == 0

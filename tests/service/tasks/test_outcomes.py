@@ -3,10 +3,10 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 
 import pytest
 
+from pumice.db import Place
 from pumice.domain.errors import DeadlineExceeded, ModelFailed, ModelNotReady, Overloaded, PumiceError
 from pumice.domain.request import InferRequest
 from tests.service.tasks.fakes import Doubler, Gate, HandClock, ask, tasks_of
@@ -24,9 +24,9 @@ def raises(error: Exception, times: int = 1_000_000) -> Hook:
     return hook
 
 
-def test_a_failure_is_kept_as_the_error_that_it_was(tmp_path: Path) -> None:
+def test_a_failure_is_kept_as_the_error_that_it_was(place: Place) -> None:
     async def main() -> None:
-        tasks = tasks_of(tmp_path, Doubler(hook=raises(ModelFailed("double", "it burst"))))
+        tasks = tasks_of(place, Doubler(hook=raises(ModelFailed("double", "it burst"))))
         record = await tasks.wait(await tasks.submit("double", "", ask(1)), 10)
         assert record.status == "failed"
         assert record.result is None
@@ -37,11 +37,9 @@ def test_a_failure_is_kept_as_the_error_that_it_was(tmp_path: Path) -> None:
     asyncio.run(main())
 
 
-def test_an_unknown_failure_is_logged_whole_and_told_in_general(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_an_unknown_failure_is_logged_whole_and_told_in_general(place: Place, caplog: pytest.LogCaptureFixture) -> None:
     async def main() -> PumiceError | None:
-        tasks = tasks_of(tmp_path, Doubler(hook=raises(ZeroDivisionError("secret of the house"))))
+        tasks = tasks_of(place, Doubler(hook=raises(ZeroDivisionError("secret of the house"))))
         record = await tasks.wait(await tasks.submit("double", "", ask(1)), 10)
         await tasks.stop()
         return record.error
@@ -53,13 +51,13 @@ def test_an_unknown_failure_is_logged_whole_and_told_in_general(
     assert "secret of the house" in caplog.text
 
 
-def test_one_bad_task_leaves_the_others_alone(tmp_path: Path) -> None:
+def test_one_bad_task_leaves_the_others_alone(place: Place) -> None:
     async def fails_on_odd(_model: str, request: InferRequest) -> None:
         if request.inputs["x"].flat[0] % 2:
             raise ModelFailed("double", "odd")
 
     async def main() -> None:
-        tasks = tasks_of(tmp_path, Doubler(hook=fails_on_odd))
+        tasks = tasks_of(place, Doubler(hook=fails_on_odd))
         ids = await asyncio.gather(*(tasks.submit("double", "", ask(n)) for n in range(20)))
         records = [await tasks.wait(task_id, 10) for task_id in ids]
         assert [record.status for record in records] == ["completed", "failed"] * 10
@@ -68,10 +66,10 @@ def test_one_bad_task_leaves_the_others_alone(tmp_path: Path) -> None:
     asyncio.run(main())
 
 
-def test_waiting_ends_with_the_time_or_with_the_task(tmp_path: Path) -> None:
+def test_waiting_ends_with_the_time_or_with_the_task(place: Place) -> None:
     async def main() -> None:
         gate = Gate()
-        tasks = tasks_of(tmp_path, Doubler(hook=gate))
+        tasks = tasks_of(place, Doubler(hook=gate))
         task_id = await tasks.submit("double", "", ask(1))
         for seconds in (0, 0.01):
             assert (await tasks.wait(task_id, seconds)).status == "processing"
@@ -86,10 +84,10 @@ def test_waiting_ends_with_the_time_or_with_the_task(tmp_path: Path) -> None:
     asyncio.run(main())
 
 
-def test_who_waits_is_told_when_the_server_stops(tmp_path: Path) -> None:
+def test_who_waits_is_told_when_the_server_stops(place: Place) -> None:
     async def main() -> None:
         gate = Gate()
-        tasks = tasks_of(tmp_path, Doubler(hook=gate))
+        tasks = tasks_of(place, Doubler(hook=gate))
         task_id = await tasks.submit("double", "", ask(1))
         waiting = asyncio.create_task(tasks.wait(task_id, 60))
         await gate.until(1)
@@ -100,11 +98,11 @@ def test_who_waits_is_told_when_the_server_stops(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("error", [ModelNotReady("double", "loading"), Overloaded("full")], ids=["loading", "busy"])
-def test_a_model_that_cannot_answer_is_tried_again_ever_more_patiently(tmp_path: Path, error: Exception) -> None:
+def test_a_model_that_cannot_answer_is_tried_again_ever_more_patiently(place: Place, error: Exception) -> None:
     async def main() -> None:
         clock = HandClock()
         runner = Doubler(hook=raises(error, times=9))
-        tasks = tasks_of(tmp_path, runner, clock)
+        tasks = tasks_of(place, runner, clock)
         task_id = await tasks.submit("double", "", ask(1))
         for times in range(1, 10):
             pauses = await clock.until_slept(lambda seconds: seconds <= 5, times)
@@ -118,11 +116,11 @@ def test_a_model_that_cannot_answer_is_tried_again_ever_more_patiently(tmp_path:
     asyncio.run(main())
 
 
-def test_a_model_that_loads_takes_tasks_and_checks_them_later(tmp_path: Path) -> None:
+def test_a_model_that_loads_takes_tasks_and_checks_them_later(place: Place) -> None:
     async def main() -> None:
         clock, runner = HandClock(), Doubler()
         runner.loading = True
-        tasks = tasks_of(tmp_path, runner, clock)
+        tasks = tasks_of(place, runner, clock)
         good = await tasks.submit("double", "", ask(1))
         bad = await tasks.submit("double", "", InferRequest({}))
         await clock.until_slept(lambda seconds: seconds < 5)
@@ -137,13 +135,13 @@ def test_a_model_that_loads_takes_tasks_and_checks_them_later(tmp_path: Path) ->
     asyncio.run(main())
 
 
-def test_a_model_that_is_down_holds_no_place(tmp_path: Path) -> None:
+def test_a_model_that_is_down_holds_no_place(place: Place) -> None:
     async def only_up(model: str, _request: InferRequest) -> None:
         if model == "down":
             raise ModelNotReady("down", "no replica")
 
     async def main() -> None:
-        tasks = tasks_of(tmp_path, Doubler("down", "up", hook=only_up), HandClock(), concurrency=2)
+        tasks = tasks_of(place, Doubler("down", "up", hook=only_up), HandClock(), concurrency=2)
         await asyncio.gather(*(tasks.submit("down", "", ask(n, priority=1)) for n in range(10)))
         up = await asyncio.gather(*(tasks.submit("up", "", ask(n)) for n in range(10)))
         assert {(await tasks.wait(task_id, 10)).status for task_id in up} == {"completed"}
@@ -152,10 +150,10 @@ def test_a_model_that_is_down_holds_no_place(tmp_path: Path) -> None:
     asyncio.run(main())
 
 
-def test_trying_again_ends_when_the_task_is_as_old_as_results_get(tmp_path: Path) -> None:
+def test_trying_again_ends_when_the_task_is_as_old_as_results_get(place: Place) -> None:
     async def main() -> None:
         clock = HandClock()
-        tasks = tasks_of(tmp_path, Doubler(hook=raises(ModelNotReady("double", "no replica"))), clock)
+        tasks = tasks_of(place, Doubler(hook=raises(ModelNotReady("double", "no replica"))), clock)
         task_id = await tasks.submit("double", "", ask(1))
         await clock.until_slept(lambda seconds: seconds < 5)
         clock.turn(3601)
@@ -167,7 +165,7 @@ def test_trying_again_ends_when_the_task_is_as_old_as_results_get(tmp_path: Path
     asyncio.run(main())
 
 
-def test_a_deadline_goes_with_the_task(tmp_path: Path) -> None:
+def test_a_deadline_goes_with_the_task(place: Place) -> None:
     clock = HandClock()
 
     async def keeps_deadlines(_model: str, request: InferRequest) -> None:
@@ -177,7 +175,7 @@ def test_a_deadline_goes_with_the_task(tmp_path: Path) -> None:
     async def main() -> None:
         runner = Doubler(hook=keeps_deadlines)
         runner.loading = True
-        tasks = tasks_of(tmp_path, runner, clock)
+        tasks = tasks_of(place, runner, clock)
         request = ask(1)
         request.deadline = clock.monotonic() + 30
         task_id = await tasks.submit("double", "", request)
@@ -185,7 +183,7 @@ def test_a_deadline_goes_with_the_task(tmp_path: Path) -> None:
         await tasks.stop()
         clock.turn(31)
         runner.loading = False
-        tasks = tasks_of(tmp_path, runner, clock)
+        tasks = tasks_of(place, runner, clock)
         await tasks.start()
         record = await tasks.wait(task_id, 10)
         assert isinstance(record.error, DeadlineExceeded)

@@ -1,11 +1,11 @@
 """Tasks of many rows: their progress, what a restart keeps, and that one version answers all of it."""
 
 import asyncio
-from pathlib import Path
 
 import numpy as np
 import pytest
 
+from pumice.db import Place
 from pumice.domain.errors import ModelNotFound, ModelNotReady
 from pumice.domain.request import InferRequest
 from pumice.service.tasks import Progress
@@ -20,10 +20,10 @@ def numbered(rows: int = ROWS) -> InferRequest:
     return InferRequest({"x": np.repeat(np.arange(rows, dtype=np.float32)[:, None], 4, axis=1)})
 
 
-def test_parts_grow_while_they_are_quick_and_make_up_the_whole(tmp_path: Path) -> None:
+def test_parts_grow_while_they_are_quick_and_make_up_the_whole(place: Place) -> None:
     async def main() -> None:
         runner = Doubler()
-        tasks = tasks_of(tmp_path, runner, HandClock())
+        tasks = tasks_of(place, runner, HandClock())
         record = await tasks.wait(await tasks.submit("double", "", numbered()), 10)
         assert record.result is not None
         assert record.result.outputs["y"].tolist() == [[2.0 * n] * 4 for n in range(ROWS)]
@@ -33,10 +33,10 @@ def test_parts_grow_while_they_are_quick_and_make_up_the_whole(tmp_path: Path) -
     asyncio.run(main())
 
 
-def test_a_task_of_few_rows_is_run_as_a_whole(tmp_path: Path) -> None:
+def test_a_task_of_few_rows_is_run_as_a_whole(place: Place) -> None:
     async def main() -> None:
         runner = Doubler()
-        tasks = tasks_of(tmp_path, runner)
+        tasks = tasks_of(place, runner)
         await tasks.wait(await tasks.submit("double", "", ask(1, rows=FIRST_ROWS)), 10)
         assert runner.sizes == [FIRST_ROWS]
         await tasks.stop()
@@ -44,7 +44,7 @@ def test_a_task_of_few_rows_is_run_as_a_whole(tmp_path: Path) -> None:
     asyncio.run(main())
 
 
-def test_parts_that_take_long_become_smaller(tmp_path: Path) -> None:
+def test_parts_that_take_long_become_smaller(place: Place) -> None:
     clock = HandClock()
 
     async def slow(_model: str, request: InferRequest) -> None:
@@ -52,7 +52,7 @@ def test_parts_that_take_long_become_smaller(tmp_path: Path) -> None:
 
     async def main() -> None:
         runner = Doubler(hook=slow)
-        tasks = tasks_of(tmp_path, runner, clock)
+        tasks = tasks_of(place, runner, clock)
         await tasks.wait(await tasks.submit("double", "", numbered(200)), 10)
         assert runner.sizes[:4] == [64, 32, 16, 16]
         await tasks.stop()
@@ -60,7 +60,7 @@ def test_parts_that_take_long_become_smaller(tmp_path: Path) -> None:
     asyncio.run(main())
 
 
-def test_progress_is_what_is_done_and_what_is_ahead(tmp_path: Path) -> None:
+def test_progress_is_what_is_done_and_what_is_ahead(place: Place) -> None:
     async def main() -> None:
         gate = Gate()
         came = asyncio.Event()
@@ -70,7 +70,7 @@ def test_progress_is_what_is_done_and_what_is_ahead(tmp_path: Path) -> None:
                 came.set()
                 await gate(model, request)
 
-        tasks = tasks_of(tmp_path, Doubler(hook=third_part_waits), concurrency=1)
+        tasks = tasks_of(place, Doubler(hook=third_part_waits), concurrency=1)
         first = await tasks.submit("double", "", numbered())
         later = [await tasks.submit("double", "", ask(1)) for _ in range(2)]
         await came.wait()
@@ -84,7 +84,7 @@ def test_progress_is_what_is_done_and_what_is_ahead(tmp_path: Path) -> None:
     asyncio.run(main())
 
 
-def test_a_restart_goes_on_where_the_disk_knows_of_it(tmp_path: Path) -> None:
+def test_a_restart_goes_on_where_the_disk_knows_of_it(place: Place) -> None:
     clock = HandClock()
 
     async def slow(_model: str, request: InferRequest) -> None:
@@ -99,11 +99,11 @@ def test_a_restart_goes_on_where_the_disk_knows_of_it(tmp_path: Path) -> None:
                 came.set()
                 await gate(model, request)
 
-        first = tasks_of(tmp_path, Doubler(hook=stops), clock)
+        first = tasks_of(place, Doubler(hook=stops), clock)
         task_id = await first.submit("double", "", numbered())
         await came.wait()
         # another gateway sees how far it is, as far as the disk knows
-        watcher = tasks_of(tmp_path, Doubler("other"))
+        watcher = tasks_of(place, Doubler("other"))
         progress = (await watcher.get(task_id)).progress
         assert progress is not None
         assert 0 < progress.done <= 320
@@ -112,7 +112,7 @@ def test_a_restart_goes_on_where_the_disk_knows_of_it(tmp_path: Path) -> None:
         await first.stop(0)
 
         runner = Doubler(hook=slow)
-        second = tasks_of(tmp_path, runner, clock)
+        second = tasks_of(place, runner, clock)
         await second.start()
         record = await second.wait(task_id, 20)
         assert record.result is not None
@@ -123,7 +123,7 @@ def test_a_restart_goes_on_where_the_disk_knows_of_it(tmp_path: Path) -> None:
     asyncio.run(main())
 
 
-def test_what_is_done_is_not_done_again_when_the_model_is_away_for_a_while(tmp_path: Path) -> None:
+def test_what_is_done_is_not_done_again_when_the_model_is_away_for_a_while(place: Place) -> None:
     async def main() -> None:
         clock = HandClock()
         away = iter([True])
@@ -133,7 +133,7 @@ def test_what_is_done_is_not_done_again_when_the_model_is_away_for_a_while(tmp_p
                 raise ModelNotReady("double", "restarting")
 
         runner = Doubler(hook=once_away)
-        tasks = tasks_of(tmp_path, runner, clock)
+        tasks = tasks_of(place, runner, clock)
         task_id = await tasks.submit("double", "", numbered())
         await clock.until_slept(lambda seconds: seconds < 5)
         clock.turn(5)
@@ -145,7 +145,7 @@ def test_what_is_done_is_not_done_again_when_the_model_is_away_for_a_while(tmp_p
 
 
 @pytest.mark.parametrize("named", ["", "1"], ids=["newest", "named"])
-def test_one_version_answers_all_of_it(tmp_path: Path, named: str) -> None:
+def test_one_version_answers_all_of_it(place: Place, named: str) -> None:
     async def main() -> None:
         runner = Doubler()
         gone = iter([True])
@@ -158,7 +158,7 @@ def test_one_version_answers_all_of_it(tmp_path: Path, named: str) -> None:
                 raise ModelNotFound("double", "1", ("2",))
 
         runner.hook = goes
-        tasks = tasks_of(tmp_path, runner)
+        tasks = tasks_of(place, runner)
         record = await tasks.wait(await tasks.submit("double", named, numbered()), 10)
         assert record.result is not None
         assert record.result.outputs["y"].tolist() == [[2.0 * n] * 4 for n in range(ROWS)]

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pumice.db import database_file
+from pumice.db import Place, database_file
 from pumice.domain.errors import ModelNotFound, Overloaded, SignatureMismatch, TaskNotFound
 from pumice.domain.request import InferRequest
 from pumice.service.tasks import TaskWish
@@ -39,9 +39,9 @@ def test_until_the_first_task_nothing_is_imported_and_nothing_made(tmp_path: Pat
     assert not home.exists()
 
 
-def test_a_task_is_run_and_its_result_kept(tmp_path: Path) -> None:
+def test_a_task_is_run_and_its_result_kept(place: Place) -> None:
     async def main() -> None:
-        tasks = tasks_of(tmp_path, Doubler())
+        tasks = tasks_of(place, Doubler())
         task_id = await tasks.submit("double", "", ask(21), TaskWish(face="http"))
         record = await tasks.wait(task_id, 10)
         assert (record.task_id, record.status, record.model, record.version) == (task_id, "completed", "double", "")
@@ -72,10 +72,10 @@ def test_what_is_known_to_be_bad_is_refused_and_not_stored(tmp_path: Path) -> No
     asyncio.run(main())
 
 
-def test_no_more_than_so_many_may_be_unfinished(tmp_path: Path) -> None:
+def test_no_more_than_so_many_may_be_unfinished(place: Place) -> None:
     async def main() -> None:
         gate = Gate()
-        tasks = tasks_of(tmp_path, Doubler(hook=gate), max_tasks=20)
+        tasks = tasks_of(place, Doubler(hook=gate), max_tasks=20)
         answers = await asyncio.gather(*(tasks.submit("double", "", ask(n)) for n in range(30)), return_exceptions=True)
         accepted = [answer for answer in answers if isinstance(answer, str)]
         assert len(accepted) == 20
@@ -115,12 +115,12 @@ def test_an_unknown_task_is_not_found_whether_there_is_a_database_or_not(tmp_pat
     asyncio.run(main())
 
 
-def test_a_caller_that_leaves_while_its_task_is_stored_leaves_a_task_that_runs(tmp_path: Path) -> None:
+def test_a_caller_that_leaves_while_its_task_is_stored_leaves_a_task_that_runs(place: Place) -> None:
     async def main() -> None:
         runner, gate = Doubler(), Gate()
         runner.hook = gate
         gate.open()
-        tasks = tasks_of(tmp_path, runner)
+        tasks = tasks_of(place, runner)
         await tasks.submit("double", "", ask(0))
         leaving = asyncio.create_task(tasks.submit("double", "", ask(1)))
         # one turn of the loop: it has called the database, whose thread needs a disk's time to answer
@@ -134,11 +134,11 @@ def test_a_caller_that_leaves_while_its_task_is_stored_leaves_a_task_that_runs(t
 
 
 @pytest.mark.parametrize("rows", [1, 3000], ids=["small", "larger than what is kept in memory"])
-def test_many_at_once_all_finish_with_their_own_result(tmp_path: Path, rows: int) -> None:
+def test_many_at_once_all_finish_with_their_own_result(place: Place, rows: int) -> None:
     async def main() -> None:
         gate = Gate()
         runner = Doubler(hook=gate)
-        tasks = tasks_of(tmp_path, runner, concurrency=16)
+        tasks = tasks_of(place, runner, concurrency=16)
         ids = await asyncio.gather(*(tasks.submit("double", "", ask(n, rows=rows)) for n in range(200)))
         await gate.until(16)
         gate.open()
@@ -154,11 +154,11 @@ def test_many_at_once_all_finish_with_their_own_result(tmp_path: Path, rows: int
     asyncio.run(main())
 
 
-def test_a_backlog_larger_than_memory_holds_is_run_in_order(tmp_path: Path) -> None:
+def test_a_backlog_larger_than_memory_holds_is_run_in_order(place: Place) -> None:
     async def main() -> None:
         gate = Gate()
         runner = Doubler(hook=gate)
-        tasks = tasks_of(tmp_path, runner, concurrency=1)
+        tasks = tasks_of(place, runner, concurrency=1)
         ids = [await tasks.submit("double", "", ask(0))]
         ids += await asyncio.gather(*(tasks.submit("double", "", ask(n)) for n in range(1, 600)))
         gate.open()
@@ -170,11 +170,11 @@ def test_a_backlog_larger_than_memory_holds_is_run_in_order(tmp_path: Path) -> N
     asyncio.run(main())
 
 
-def test_another_model_and_an_urgent_task_pass_a_backlog(tmp_path: Path) -> None:
+def test_another_model_and_an_urgent_task_pass_a_backlog(place: Place) -> None:
     async def main() -> None:
         gate = Gate()
         runner = Doubler("long", "short", hook=gate)
-        tasks = tasks_of(tmp_path, runner, concurrency=1)
+        tasks = tasks_of(place, runner, concurrency=1)
         await tasks.submit("long", "", ask(0))
         await gate.until(1)
         await asyncio.gather(*(tasks.submit("long", "", ask(n)) for n in range(1, 700)))

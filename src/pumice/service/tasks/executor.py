@@ -20,7 +20,7 @@ from pumice.service.tasks.attempt import Attempts, NotNow, Outcome
 from pumice.service.tasks.clock import Clock, ahead
 from pumice.service.tasks.held import Held
 from pumice.service.tasks.housekeeping import Housekeeping
-from pumice.service.tasks.ids import new_id
+from pumice.service.tasks.ids import Ids
 from pumice.service.tasks.lanes import Entry, Key, Lane
 from pumice.service.tasks.options import TaskOptions, TaskWish
 from pumice.service.tasks.parts import Gone
@@ -55,6 +55,7 @@ class Executor:
         self._clock = clock
         self._attempts = Attempts(runner, store, clock, options.result_ttl)
         self._housekeeping = Housekeeping(store, runner.catalog, options)
+        self._ids = Ids()
         self._arriving = 0
         self._backlog = 0
         self._workers: set[asyncio.Task[None]] = set()
@@ -114,7 +115,7 @@ class Executor:
         now = self._clock.now()
         data = codec.encode_request(request, ahead(self._clock))
         in_memory = request if len(data) <= MAX_INLINE_BYTES else None
-        entry = Entry(new_id(now), key, request.priority, wish.face, now, in_memory, wish.caller, request.rows)
+        entry = Entry(self._ids.new(now), key, request.priority, wish.face, now, in_memory, wish.caller, request.rows)
         lane = self.held.lanes.lane(key)
         holds = lane.has_room(entry.priority)
         row = TaskRow(

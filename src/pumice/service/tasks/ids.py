@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 import struct
 import uuid
@@ -17,25 +16,32 @@ def _random() -> Iterator[int]:
         yield from _BLOCK.unpack(os.urandom(_BLOCK.size))
 
 
-_count = itertools.count()
-_noise = _random()
+class Ids:
+    """Makes the ids of one gateway: each sorts after those before it, whatever the clock does."""
 
+    def __init__(self) -> None:
+        self._noise = _random()
+        self._last = 0
 
-def new_id(now: float) -> str:
-    """Make an id that sorts after all that this process made before, as long as the clock does not go back.
+    def new(self, now: float) -> str:
+        """Make an id.
 
-    Args:
-        now: The time (s since 1970).
-    """
-    # 48 bits of milliseconds, the version, 12 bits that count, the variant, 62 random bits
-    return _uuid(now, next(_count) & 0xFFF, next(_noise) >> 2)
+        Args:
+            now: The time (s since 1970).
+        """
+        # 48 bits of milliseconds, the version, 12 bits that count (and carry over), the variant, 62 random bits
+        self._last = max(_milliseconds(now) << 12, self._last + 1)
+        return _uuid(self._last >> 12, self._last & 0xFFF, next(self._noise) >> 2)
 
 
 def least_id(at: float) -> str:
     """The least id that can be made at a moment (s since 1970); what was made before it sorts before it."""
-    return _uuid(at, 0, 0)
+    return _uuid(_milliseconds(at), 0, 0)
 
 
-def _uuid(at: float, count: int, noise: int) -> str:
-    milliseconds = max(int(at * 1000), 0) & 0xFFFF_FFFF_FFFF
+def _milliseconds(at: float) -> int:
+    return max(int(at * 1000), 0) & 0xFFFF_FFFF_FFFF
+
+
+def _uuid(milliseconds: int, count: int, noise: int) -> str:
     return str(uuid.UUID(int=milliseconds << 80 | 7 << 76 | count << 64 | 2 << 62 | noise))
