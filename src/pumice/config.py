@@ -125,6 +125,24 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     task_lease: Annotated[
         float, Meta(description="A server that gives no sign for so long loses its tasks to others (s).", ge=1)
     ] = 30.0
+    auth: Annotated[
+        Literal["none", "keys"],
+        Meta(description="How callers are known: `none`: not at all, `keys`: by keys of `pumice keys create`."),
+    ] = "none"
+    insecure: Annotated[
+        bool, Meta(description="Listen beyond this machine although callers are not asked who they are.")
+    ] = False
+    rate_limit: Annotated[
+        float,
+        Meta(description="Requests per second of a caller whose key has no rate of its own; 0: no limit.", ge=0),
+    ] = 0.0
+    rate_burst: Annotated[
+        int, Meta(description="Requests that such a caller may make at once; 0: one second's worth.", ge=0)
+    ] = 0
+    audit_max_bytes: Annotated[
+        int, Meta(description="Size at which a new file of the audit record is begun (bytes).", ge=4096)
+    ] = 16 * 1024 * 1024
+    api_key: Annotated[str, Meta(description="Key that commands send to a running server.")] = ""
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], Meta(description="Least level that is logged.")
     ] = "info"

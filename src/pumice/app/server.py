@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     import uvicorn
 
     from pumice.gateway.grpc import GrpcServer
+    from pumice.service.access.access import Access
     from pumice.service.inference import Inference
     from pumice.service.tasks import Tasks
 
@@ -96,12 +97,13 @@ class Server:
         catalog = Catalog(self.versions)
         inference = Inference(catalog)
         tasks = self._tasks(inference)
-        http = _http_server(settings, inference, tasks)
-        async with _serving(http, settings) as port, contextlib.AsyncExitStack() as stack:
+        async with contextlib.AsyncExitStack() as stack:
+            access = await stack.enter_async_context(_door(settings))
+            port = await stack.enter_async_context(_serving(_http_server(settings, inference, tasks, access), settings))
             # a task may be accepted while the models load
             stack.push_async_callback(tasks.stop)
             stopping = asyncio.create_task(stop.wait())
-            starting = asyncio.create_task(self._start_grpc(inference))
+            starting = asyncio.create_task(self._start_grpc(inference, access))
             ready = asyncio.create_task(self._until_ready())
             await asyncio.wait({ready, stopping}, return_when=asyncio.FIRST_COMPLETED)
             if not ready.done():
@@ -129,7 +131,7 @@ class Server:
         await asyncio.gather(*(fleet.until_ready() for fleet in self._fleets))
         await asyncio.gather(*(served.until_ready() for served in self.versions))
 
-    async def _start_grpc(self, inference: Inference) -> GrpcServer | None:
+    async def _start_grpc(self, inference: Inference, access: Access) -> GrpcServer | None:
         if self._settings.grpc_port < 0:
             return None
         # its import takes a while; in a thread, a replica that is ready meanwhile is heard
@@ -138,7 +140,7 @@ class Server:
 
         settings = self._settings
         options = GrpcOptions(host=settings.host, port=settings.grpc_port, max_message_bytes=settings.max_body_bytes)
-        return await start_grpc(inference, options)
+        return await start_grpc(inference, options, access)
 
     def _tasks(self, inference: Inference) -> Tasks:
         from pumice.service.tasks import TaskOptions, Tasks
@@ -198,17 +200,22 @@ def _demand_sandbox(model: str) -> None:
         raise BadSetting(f"model '{model}': 'sandbox'", "'required'", f"'auto' here; missing: {', '.join(missing)}")
 
 
-def _http_server(settings: Settings, inference: Inference, tasks: Tasks) -> uvicorn.Server:
+def _http_server(settings: Settings, inference: Inference, tasks: Tasks, access: Access) -> uvicorn.Server:
     import uvicorn
 
     from pumice.gateway.http.app import HttpContext, http_app
+    from pumice.gateway.http.hot.exchange import Handler
+    from pumice.gateway.http.hot.guard import Guard
     from pumice.gateway.http.hot.infer import SUFFIX, InferHandler, too_large
     from pumice.gateway.http.hot.protocol import HotRoute, hot_protocol
 
     limit = settings.max_body_bytes
-    route = HotRoute(InferHandler(inference, limit), SUFFIX, limit, too_large)
+    handler: Handler = InferHandler(inference, limit)
+    if access.doors is not None:
+        handler = Guard(handler, access.doors)
+    route = HotRoute(handler, SUFFIX, limit, too_large)
     config = uvicorn.Config(
-        http_app(HttpContext(inference=inference, tasks=tasks, max_body_bytes=limit)),
+        http_app(HttpContext(inference=inference, tasks=tasks, max_body_bytes=limit, access=access)),
         host=settings.host,
         port=settings.port,
         http=hot_protocol(route),
@@ -222,6 +229,22 @@ def _http_server(settings: Settings, inference: Inference, tasks: Tasks) -> uvic
         timeout_graceful_shutdown=max(1, int(settings.drain_timeout)),
     )
     return uvicorn.Server(config)
+
+
+@contextlib.asynccontextmanager
+async def _door(settings: Settings) -> AsyncIterator[Access]:
+    """Know who may come in before the first one knocks."""
+    from pumice.app.access import make_access
+
+    access = make_access(settings)
+    if access.doors is None:
+        yield access
+        return
+    await access.doors.start()
+    try:
+        yield access
+    finally:
+        await access.doors.stop()
 
 
 def _stop_signals() -> asyncio.Event:

@@ -7,7 +7,12 @@ PumiceError
 │   ├── SignatureMismatch
 │   ├── UncleanText
 │   └── TooLarge
+├── NotAllowed                 at the door
+│   ├── Unauthenticated
+│   └── Forbidden
+├── RateLimited                more often than the caller may
 ├── NotFound
+│   ├── KeyNotFound
 │   ├── ModelNotFound
 │   └── TaskNotFound
 ├── Unsupported
@@ -31,6 +36,7 @@ Every class is built from typed fields and says in ``message`` what was given, w
 
 from __future__ import annotations
 
+from pumice.domain.errors.access import Forbidden, NotAllowed, RateLimited, Unauthenticated
 from pumice.domain.errors.availability import (
     Cancelled,
     DeadlineExceeded,
@@ -43,6 +49,7 @@ from pumice.domain.errors.base import PumiceError
 from pumice.domain.errors.model import BadOutput, ModelError, ModelFailed
 from pumice.domain.errors.request import (
     BadRequest,
+    KeyNotFound,
     MalformedInput,
     ModelNotFound,
     NotFound,
@@ -62,20 +69,25 @@ __all__ = [
     "BadSetting",
     "Cancelled",
     "DeadlineExceeded",
+    "Forbidden",
+    "KeyNotFound",
     "MalformedInput",
     "MissingDependency",
     "ModelError",
     "ModelFailed",
     "ModelNotFound",
     "ModelNotReady",
+    "NotAllowed",
     "NotFound",
     "Overloaded",
     "PumiceError",
+    "RateLimited",
     "SetupError",
     "SignatureMismatch",
     "StorageFailed",
     "TaskNotFound",
     "TooLarge",
+    "Unauthenticated",
     "Unavailable",
     "UncleanText",
     "Unfit",

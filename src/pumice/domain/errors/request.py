@@ -158,6 +158,24 @@ class TaskNotFound(NotFound):
 
 
 @dataclass(eq=False)
+class KeyNotFound(NotFound):
+    """No key has this id, or it has ended and cannot be replaced.
+
+    Args:
+        key_id: The id that was asked for.
+    """
+
+    key_id: str
+    code = "key-not-found"
+    title = "No such key"
+
+    @property
+    def message(self) -> str:
+        """Name the id."""
+        return f"key '{self.key_id}' is not known, or it has ended; `pumice keys list` shows all"
+
+
+@dataclass(eq=False)
 class Unsupported(PumiceError):
     """A known part of a protocol that this server or model does not do.
 

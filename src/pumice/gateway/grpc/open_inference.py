@@ -8,6 +8,7 @@ from collections.abc import Iterable
 import grpc
 
 from pumice.__about__ import __version__
+from pumice.domain.access import Verb
 from pumice.domain.errors import ModelNotReady
 from pumice.domain.signature import Tensor
 from pumice.gateway.grpc.calls import Call, Counted, Operation, unary
@@ -53,6 +54,7 @@ class OpenInference:
     async def infer(self, body: bytes, call: Call) -> bytes:
         """Run one inference."""
         message = grpc_codec.parse_message(pb.ModelInferRequest, body)
+        call.permit(Verb.INFER, message.model_name)
         served = self._catalog.find(message.model_name, message.model_version)
         with Counted(served.stats, PROTOCOL):
             wire = grpc_codec.read_infer(message)
@@ -72,9 +74,10 @@ class OpenInference:
         """Whether every model can answer."""
         return pb.ServerReadyResponse(ready=self._catalog.ready).SerializeToString()
 
-    async def model_ready(self, body: bytes, _call: Call) -> bytes:
+    async def model_ready(self, body: bytes, call: Call) -> bytes:
         """Whether one version can answer."""
         asked = grpc_codec.parse_message(pb.ModelReadyRequest, body)
+        call.permit(Verb.READ, asked.name)
         served = self._catalog.find(asked.name, asked.version)
         return pb.ModelReadyResponse(ready=served.ready).SerializeToString()
 
@@ -82,9 +85,10 @@ class OpenInference:
         """What the server is."""
         return pb.ServerMetadataResponse(name="pumice", version=__version__, extensions=EXTENSIONS).SerializeToString()
 
-    async def model_metadata(self, body: bytes, _call: Call) -> bytes:
+    async def model_metadata(self, body: bytes, call: Call) -> bytes:
         """What a version takes and gives."""
         asked = grpc_codec.parse_message(pb.ModelMetadataRequest, body)
+        call.permit(Verb.READ, asked.name)
         served = self._catalog.find(asked.name, asked.version)
         profile = served.profile
         if profile is None:
@@ -97,11 +101,13 @@ class OpenInference:
             outputs=_described(profile.signature.outputs),
         ).SerializeToString()
 
-    async def repository_index(self, body: bytes, _call: Call) -> bytes:
+    async def repository_index(self, body: bytes, call: Call) -> bytes:
         """All versions and their states."""
         asked = grpc_codec.parse_message(pb.RepositoryIndexRequest, body)
         answer = pb.RepositoryIndexResponse()
         for served in self._catalog.all():
+            if not call.principal.allows(Verb.READ, served.name):
+                continue
             if served.ready:
                 answer.models.add(name=served.name, version=served.version, state="READY")
             elif not asked.ready:

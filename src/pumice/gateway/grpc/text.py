@@ -7,6 +7,7 @@ import time
 import grpc
 import numpy as np
 
+from pumice.domain.access import Verb
 from pumice.domain.datatypes import BYTES
 from pumice.domain.errors import MalformedInput, ModelNotReady, Unsupported
 from pumice.domain.model import Profile
@@ -40,7 +41,9 @@ class TextService:
     async def predict(self, body: bytes, call: Call) -> bytes:
         """Run one text."""
         asked = parse_message(PredictRequest, body)
-        served = self._catalog.find(asked.model or self._only())
+        model = asked.model or self._only()
+        call.permit(Verb.INFER, model)
+        served = self._catalog.find(model)
         with Counted(served.stats, PROTOCOL):
             if served.profile is None:
                 raise ModelNotReady(served.name, served.reason)

@@ -24,7 +24,15 @@ from pumice.domain.request import InferRequest
 from pumice.gateway.headers import MODEL_VERSION
 from pumice.gateway.http.context import HttpContext, Served
 from pumice.gateway.http.endpoint import Answer, Doc, Endpoint, Text
-from pumice.gateway.http.reading import carry_headers, counted, parameter, profile_of, read_body, while_connected
+from pumice.gateway.http.reading import (
+    carry_headers,
+    counted,
+    parameter,
+    profile_of,
+    read_body,
+    visible,
+    while_connected,
+)
 from pumice.gateway.http.replies import json_reply
 from pumice.protocol.kserve_v1 import Outputs, Predictions, PredictRequest, decode_predict, encode_answer
 
@@ -66,7 +74,7 @@ class BothModels(msgspec.Struct):
 def endpoints(context: HttpContext) -> Iterator[Endpoint]:
     """List the routes of KServe v1."""
     kserve = _KServe(context)
-    yield Endpoint("GET", "/v1/models", Verb.READ, kserve.models, _MODELS)
+    yield Endpoint("GET", "/v1/models", Verb.READ, kserve.models, _MODELS, narrow=True)
     for path in _PATHS:
         yield Endpoint("GET", path, Verb.READ, kserve.model, _MODEL)
         yield Endpoint("POST", f"{path}:predict", Verb.INFER, kserve.predict, _PREDICT)
@@ -78,8 +86,8 @@ class _KServe:
         self._context = context
         self._catalog = context.inference.catalog
 
-    async def models(self, _request: Request) -> Response:
-        names = self._catalog.names()
+    async def models(self, request: Request) -> Response:
+        names = visible(request, self._catalog.names())
         return json_reply(BothLists(names, [OpenAiModel(name, int(self._context.started)) for name in names]))
 
     async def model(self, request: Request) -> Response:

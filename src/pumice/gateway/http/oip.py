@@ -24,7 +24,7 @@ from pumice.domain.errors import (
 from pumice.domain.signature import Tensor
 from pumice.gateway.http.context import HttpContext, Served
 from pumice.gateway.http.endpoint import Answer, Doc, Endpoint, Text
-from pumice.gateway.http.reading import parameter, profile_of, read_body
+from pumice.gateway.http.reading import parameter, principal_of, profile_of, read_body, visible
 from pumice.gateway.http.replies import json_reply
 from pumice.protocol.json_keys import refuse_double_keys
 from pumice.protocol.oip.json_codec import JsonRequest, JsonResponse
@@ -116,13 +116,13 @@ _EXAMPLE = {"inputs": [{"name": "x", "datatype": "FP32", "shape": [1, 4], "data"
 def endpoints(context: HttpContext) -> Iterator[Endpoint]:
     """List the routes of the protocol."""
     oip = _Oip(context)
-    yield Endpoint("GET", "/v2", Verb.READ, oip.server, _SERVER)
-    yield Endpoint("GET", "/v2/models", Verb.READ, oip.models, _MODELS)
+    yield Endpoint("GET", "/v2", Verb.READ, oip.server, _SERVER, narrow=True)
+    yield Endpoint("GET", "/v2/models", Verb.READ, oip.models, _MODELS, narrow=True)
     for path in _MODEL_PATHS:
         yield Endpoint("GET", path, Verb.READ, oip.model, _MODEL)
         yield Endpoint("GET", f"{path}/ready", Verb.READ, oip.ready, _MODEL_READY)
         yield Endpoint("POST", f"{path}/infer", Verb.INFER, None, _INFER)
-    yield Endpoint("POST", "/v2/repository/index", Verb.READ, oip.index, _INDEX)
+    yield Endpoint("POST", "/v2/repository/index", Verb.READ, oip.index, _INDEX, narrow=True)
     for action in ("load", "unload"):
         yield Endpoint("POST", f"/v2/repository/models/{{model}}/{action}", Verb.MANAGE, oip.no_loading, _LOAD)
 
@@ -135,8 +135,8 @@ class _Oip:
     async def server(self, _request: Request) -> Response:
         return json_reply(ServerMetadata(self._context.server, self._context.version, EXTENSIONS))
 
-    async def models(self, _request: Request) -> Response:
-        return json_reply(ModelList(self._catalog.names()))
+    async def models(self, request: Request) -> Response:
+        return json_reply(ModelList(visible(request, self._catalog.names())))
 
     async def model(self, request: Request) -> Response:
         served = self._find(request)
@@ -162,7 +162,7 @@ class _Oip:
         entries = [
             IndexEntry(served.name, served.version, state_of(served), served.reason)
             for served in self._catalog.all()
-            if served.ready or not wanted.ready
+            if (served.ready or not wanted.ready) and principal_of(request).allows(Verb.READ, served.name)
         ]
         return json_reply(entries)
 

@@ -14,7 +14,7 @@ from pumice.domain.errors import MalformedInput, ModelNotFound, ModelNotReady, P
 from pumice.domain.request import InferResult
 from pumice.gateway.headers import choose_request_id, deadline_of
 from pumice.gateway.http.compression import decompress
-from pumice.gateway.http.errors import internal_error, oip_error, retry_after, status_of
+from pumice.gateway.http.errors import headers_of, internal_error, oip_error, status_of
 from pumice.gateway.http.hot.exchange import Exchange
 from pumice.protocol.oip.flat_json import FlatReader
 from pumice.protocol.oip.json_codec import decode_infer, decode_raw, encode_result
@@ -30,7 +30,9 @@ SUFFIX = b"/infer"
 PROTOCOL = "http"
 """Label of this face in the metrics."""
 
-_ROUTE = re.compile(r"/v2/models/([^/]+)(?:/versions/([^/]+))?/infer")
+ROUTE = re.compile(r"/v2/models/([^/]+)(?:/versions/([^/]+))?/infer")
+"""Paths that are answered: the model and the version, percent-encoded."""
+
 _JSON = b"content-type: application/json\r\n"
 _BINARY = b"content-type: application/octet-stream\r\ninference-header-content-length: %d\r\n"
 _MOST_DIGITS = 18  # of a length that can be one; Python refuses to read thousands of them
@@ -88,7 +90,7 @@ class InferHandler:
             fail(exchange, served, internal_error(error, request_id), request_id, started)
 
     def _find(self, path: bytes) -> tuple[ServedVersion, FlatReader]:
-        match = _ROUTE.fullmatch(path.decode("latin-1"))
+        match = ROUTE.fullmatch(path.decode("latin-1"))
         if match is None:
             raise ModelNotFound(unquote(path.decode("latin-1")), known=tuple(self._inference.catalog.names()))
         model, version = match.groups()
@@ -175,9 +177,7 @@ def fail(exchange: Exchange, served: ServedVersion | None, error: PumiceError, r
     if served is not None:
         headers.append(b"x-model-version: %s\r\n" % served.version.encode())
         served.stats.finished(PROTOCOL, str(status), time.monotonic() - started)
-    wait = retry_after(error)
-    if wait is not None:
-        headers.append(b"retry-after: %s\r\n" % wait.encode())
+    headers += [b"%s: %s\r\n" % (name.encode(), value.encode()) for name, value in headers_of(error).items()]
     if status >= 500:
         _log.warning("request failed", extra={"request_id": request_id, "status": status, "problem": error.message})
     exchange.respond(STATUS_LINE[status], headers, [oip_error(error)])
