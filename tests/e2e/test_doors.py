@@ -27,6 +27,7 @@ from pumice.service.catalog import Catalog
 from pumice.service.inference import Inference
 from pumice.service.tasks import Tasks
 from tests.cli.command import pumice
+from tests.support.known import models_of
 from tests.support.server import RunningServer
 from tests.support.wire import body
 
@@ -71,7 +72,7 @@ def locked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Locked]:
 
 def routes(home: Path) -> list[Endpoint]:
     inference = Inference(Catalog([]))
-    return all_endpoints(HttpContext(inference, Tasks(inference, home), max_body_bytes=1))
+    return all_endpoints(HttpContext(inference, Tasks(inference, home), models_of(inference.catalog), max_body_bytes=1))
 
 
 def filled(endpoint: Endpoint, model: str = "double") -> str:

@@ -36,6 +36,8 @@ EXIT_CODES: Mapping[type[e.PumiceError], ExitCode] = MappingProxyType(
         e.Unauthenticated: ExitCode.FAILED,
         e.Forbidden: ExitCode.FAILED,
         e.RateLimited: ExitCode.FAILED,
+        e.LoadFailed: ExitCode.FAILED,
+        e.LoadRefused: ExitCode.WRONG,
         e.NotFound: ExitCode.WRONG,
         e.KeyNotFound: ExitCode.WRONG,
         e.ModelNotFound: ExitCode.WRONG,

@@ -29,6 +29,7 @@ SETTINGS = (
     "timeout",
     "cache_size",
     "auth",
+    "memory_budget",
     "home",
     "log_level",
     "log_format",

@@ -6,7 +6,9 @@ PumiceError
 ├── Unfit                      readable, but not what the signature or a limit allows
 │   ├── SignatureMismatch
 │   ├── UncleanText
-│   └── TooLarge
+│   ├── TooLarge
+│   ├── LoadFailed
+│   └── LoadRefused
 ├── NotAllowed                 at the door
 │   ├── Unauthenticated
 │   └── Forbidden
@@ -50,6 +52,8 @@ from pumice.domain.errors.model import BadOutput, ModelError, ModelFailed
 from pumice.domain.errors.request import (
     BadRequest,
     KeyNotFound,
+    LoadFailed,
+    LoadRefused,
     MalformedInput,
     ModelNotFound,
     NotFound,
@@ -71,6 +75,8 @@ __all__ = [
     "DeadlineExceeded",
     "Forbidden",
     "KeyNotFound",
+    "LoadFailed",
+    "LoadRefused",
     "MalformedInput",
     "MissingDependency",
     "ModelError",

@@ -22,6 +22,8 @@ STATUSES: Mapping[type[e.PumiceError], StatusCode] = MappingProxyType(
         e.Unauthenticated: StatusCode.UNAUTHENTICATED,
         e.Forbidden: StatusCode.PERMISSION_DENIED,
         e.RateLimited: StatusCode.RESOURCE_EXHAUSTED,
+        e.LoadFailed: StatusCode.INVALID_ARGUMENT,  # as Triton has it
+        e.LoadRefused: StatusCode.PERMISSION_DENIED,
         e.NotFound: StatusCode.NOT_FOUND,
         e.KeyNotFound: StatusCode.NOT_FOUND,
         e.ModelNotFound: StatusCode.NOT_FOUND,

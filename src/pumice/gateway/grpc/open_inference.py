@@ -47,7 +47,7 @@ class OpenInference:
             "ServerReady": self.server_ready,
             "ServerMetadata": self.server_metadata,
             "RepositoryIndex": self.repository_index,
-            **Description(self._catalog).operations(),
+            **Description(self._inference).operations(),
         }
         return grpc.method_handlers_generic_handler(SERVICE, {name: unary(run) for name, run in operations.items()})
 
@@ -63,7 +63,7 @@ class OpenInference:
             now = time.monotonic()
             wire.start(now)
             call.carry(wire.request, now)
-            result = await self._inference.infer(served.name, served.version, wire.request)
+            result = await self._inference.infer(message.model_name, message.model_version, wire.request)
             return grpc_codec.encode_result(result, wire)
 
     async def server_live(self, _body: bytes, _call: Call) -> bytes:
@@ -90,6 +90,8 @@ class OpenInference:
         asked = grpc_codec.parse_message(pb.ModelMetadataRequest, body)
         call.permit(Verb.READ, asked.name)
         served = self._catalog.find(asked.name, asked.version)
+        if served.profile is None:
+            served = await self._inference.awake(asked.name, asked.version)
         profile = served.profile
         if profile is None:
             raise ModelNotReady(served.name, served.reason)

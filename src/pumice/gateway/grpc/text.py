@@ -43,15 +43,15 @@ class TextService:
         asked = parse_message(PredictRequest, body)
         model = asked.model or self._only()
         call.permit(Verb.INFER, model)
-        served = self._catalog.find(model)
-        with Counted(served.stats, PROTOCOL):
+        with Counted(self._catalog.find(model).stats, PROTOCOL):
+            served = await self._inference.awake(model, "")
             if served.profile is None:
                 raise ModelNotReady(served.name, served.reason)
             tensor = _text_input(served.name, served.profile)
             text = np.array([asked.input_text.encode()], dtype=object).reshape([1] * len(tensor.shape))
             request = InferRequest({tensor.name: text})
             call.carry(request, time.monotonic())
-            result = await self._inference.infer(served.name, served.version, request)
+            result = await self._inference.run(served, request)
             call.trailers += ((MODEL_VERSION, result.version),)
             return _answer(served.profile, result).SerializeToString()
 

@@ -11,7 +11,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from pumice.domain.errors import PumiceError
-from pumice.gateway.http import health, keys, kserve, metrics, oip, seed, site, triton
+from pumice.gateway.http import health, keys, kserve, metrics, oip, repository, seed, site, triton
 from pumice.gateway.http.context import HttpContext
 from pumice.gateway.http.endpoint import Endpoint
 from pumice.gateway.http.envelope import Envelope
@@ -41,6 +41,7 @@ def all_endpoints(context: HttpContext) -> list[Endpoint]:
     endpoints = [
         *triton.endpoints(context),
         *oip.endpoints(context),
+        *repository.endpoints(context),
         *kserve.endpoints(context),
         *seed.endpoints(context),
         *health.endpoints(context),

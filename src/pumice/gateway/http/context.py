@@ -11,6 +11,7 @@ from pumice.domain.model import Profile
 from pumice.observe.observed import Observed
 from pumice.service.access.access import Access
 from pumice.service.inference import Inference
+from pumice.service.models import Models
 from pumice.service.tasks import Tasks
 
 
@@ -26,6 +27,10 @@ class Served(Observed, Protocol):
         """Whether it can answer now."""
 
     @property
+    def dormant(self) -> bool:
+        """Whether it is not in memory, and its next request loads it."""
+
+    @property
     def reason(self) -> str:
         """Why it cannot, or an empty string."""
 
@@ -37,6 +42,7 @@ class HttpContext:
     Attributes:
         inference: The operation, and the catalogue of what is served.
         tasks: The asynchronous form of it.
+        models: What may be served, and changes of it.
         max_body_bytes: Largest body of a request, before and after decompression (bytes).
         access: Who may come in, and what is written down of those who manage.
         started: When the server started (Unix time, s).
@@ -46,6 +52,7 @@ class HttpContext:
 
     inference: Inference
     tasks: Tasks
+    models: Models
     max_body_bytes: int
     access: Access = field(default_factory=Access)
     started: float = field(default_factory=time.time)

@@ -30,6 +30,8 @@ STATUSES: Mapping[type[e.PumiceError], int] = MappingProxyType(
         e.Unauthenticated: 401,
         e.Forbidden: 403,
         e.RateLimited: 429,
+        e.LoadFailed: 400,  # as Triton has it
+        e.LoadRefused: 403,
         e.NotFound: 404,
         e.KeyNotFound: 404,
         e.ModelNotFound: 404,

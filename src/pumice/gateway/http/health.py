@@ -94,7 +94,7 @@ class _Health:
         catalog = self._context.inference.catalog
         if catalog.closing:
             return "the server is stopping"
-        waiting = [served for served in catalog.all() if not served.ready]
+        waiting = catalog.unready()
         return "; ".join(f"model '{served.name}' version {served.version}: {served.reason}" for served in waiting)
 
 

@@ -27,6 +27,7 @@ from pumice.gateway.http.endpoint import Answer, Doc, Endpoint, Text
 from pumice.gateway.http.reading import (
     carry_headers,
     counted,
+    deadline_in,
     parameter,
     profile_of,
     read_body,
@@ -99,15 +100,17 @@ class _KServe:
     async def predict(self, request: Request) -> Response:
         served = self._find(request)
         with counted(served, PROTOCOL):
+            body = await read_body(request, self._context.max_body_bytes)
+            deadline = deadline_in(request)
+            # what was found before may be another one by now; from here on nothing comes between
+            served = await self._context.inference.awake(served.name, parameter(request, "version"), deadline)
             signature = profile_of(served).signature
-            call = decode_predict(await read_body(request, self._context.max_body_bytes), served.name, signature)
+            call = decode_predict(body, served.name, signature)
             inference = InferRequest(call.inputs, call.parameters)
             carry_headers(request, inference)
-            result = await while_connected(
-                request, self._context.inference.infer(served.name, served.version, inference)
-            )
-            body = encode_answer(result.outputs, signature, by_row=call.by_row)
-        return json_reply(body, headers={MODEL_VERSION: result.version})
+            result = await while_connected(request, self._context.inference.run(served, inference))
+            answer = encode_answer(result.outputs, signature, by_row=call.by_row)
+        return json_reply(answer, headers={MODEL_VERSION: result.version})
 
     async def explain(self, _request: Request) -> Response:
         raise Unsupported("':explain'", "use ':predict'")

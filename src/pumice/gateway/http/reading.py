@@ -97,6 +97,15 @@ def caller_of(request: Request) -> str:
     return principal_of(request).caller or (request.client.host if request.client else "")
 
 
+def deadline_in(request: Request) -> float | None:
+    """Return the moment on the monotonic clock after which the caller does not wait (s), or None.
+
+    Raises:
+        MalformedInput: The header is no number.
+    """
+    return headers.deadline_of(request.headers.get(headers.TIMEOUT_MS, ""), time.monotonic())
+
+
 def carry_headers(request: Request, inference: InferRequest) -> None:
     """Give an inference its id, caller, deadline and trace context.
 
@@ -105,7 +114,7 @@ def carry_headers(request: Request, inference: InferRequest) -> None:
     """
     inference.request_id = request.state.request_id
     inference.caller = caller_of(request)
-    inference.deadline = headers.deadline_of(request.headers.get(headers.TIMEOUT_MS, ""), time.monotonic())
+    inference.deadline = deadline_in(request)
     inference.traceparent = request.headers.get(headers.TRACEPARENT, "")
 
 

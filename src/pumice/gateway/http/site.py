@@ -19,9 +19,10 @@ from pumice.domain.access import Principal, Verb
 from pumice.domain.model import Parameter
 from pumice.gateway.http.context import HttpContext, Served
 from pumice.gateway.http.endpoint import Answer, Doc, Endpoint, Text
-from pumice.gateway.http.oip import State, TensorMetadata, state_of, tensors_of
+from pumice.gateway.http.oip import TensorMetadata, state_of, tensors_of
 from pumice.gateway.http.reading import parameter, principal_of
 from pumice.gateway.http.replies import json_reply
+from pumice.service.models import State
 
 _PAGES = Path(__file__).parent / "pages"
 _HTML = "text/html; charset=utf-8"

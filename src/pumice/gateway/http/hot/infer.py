@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 import time
@@ -21,6 +22,7 @@ from pumice.protocol.oip.json_codec import decode_infer, decode_raw, encode_resu
 from pumice.protocol.oip.types import WireRequest, check_outputs
 from pumice.runtime.front.version import ServedVersion
 from pumice.service.inference import Inference
+from pumice.service.models import Dormant
 
 _log = logging.getLogger("pumice.gateway.http")
 
@@ -59,10 +61,18 @@ class InferHandler:
         self._max_body = max_body
         self._compress = compress
         self._routes: dict[bytes, tuple[ServedVersion, FlatReader]] = {}
+        self._waiting: set[asyncio.Task[None]] = set()
+        # a request finds its version here without looking further, so nothing that is not served may stay
+        inference.catalog.on_change(self._routes.clear)
 
-    def __call__(self, exchange: Exchange) -> None:
-        """Take one request; it is answered when its batch is."""
-        started = time.monotonic()
+    def __call__(self, exchange: Exchange, started: float = 0.0) -> None:
+        """Take one request; it is answered when its batch is.
+
+        Args:
+            exchange: The request.
+            started: When it came, on the monotonic clock (s); now, if left out.
+        """
+        started = started or time.monotonic()
         head = exchange.head
         notes = head.notes
         if notes is None:
@@ -71,7 +81,10 @@ class InferHandler:
         request_id = choose_request_id(notes.request_id)
         served: ServedVersion | None = None
         try:
-            served, reader = self._routes.get(head.path) or self._find(head.path)
+            route = self._routes.get(head.path) or self._find(exchange, notes, started)
+            if route is None:
+                return
+            served, reader = route
             wire = self._decode(exchange, notes, served, reader)
             if wire.outputs and served.profile is not None:
                 check_outputs(wire, served.name, served.profile.signature)
@@ -89,12 +102,39 @@ class InferHandler:
         except Exception as error:  # noqa: BLE001 - the boundary: logged whole, answered generically
             fail(exchange, served, internal_error(error, request_id), request_id, started)
 
-    def _find(self, path: bytes) -> tuple[ServedVersion, FlatReader]:
+    def _wake(self, dormant: Dormant, exchange: Exchange, notes: _Notes, started: float) -> None:
+        """Let a request wait until its version is in memory, and take it then as if it came now."""
+        deadline = deadline_of(notes.timeout_ms, started) if notes.timeout_ms else None
+
+        async def wait() -> None:
+            try:
+                await dormant.awake(deadline)
+            except PumiceError as error:
+                fail(exchange, dormant, error, choose_request_id(notes.request_id), started)
+            else:
+                exchange.abandoned = None
+                self(exchange, started)
+
+        task = asyncio.get_running_loop().create_task(wait())
+        self._waiting.add(task)
+        task.add_done_callback(self._waiting.discard)
+
+        def leave() -> None:
+            task.cancel()
+
+        exchange.abandoned = leave
+
+    def _find(self, exchange: Exchange, notes: _Notes, started: float) -> tuple[ServedVersion, FlatReader] | None:
+        """Look a version up; None if the request has to wait until it is in memory."""
+        path = exchange.head.path
         match = ROUTE.fullmatch(path.decode("latin-1"))
         if match is None:
             raise ModelNotFound(unquote(path.decode("latin-1")), known=tuple(self._inference.catalog.names()))
         model, version = match.groups()
         served = self._inference.catalog.find(unquote(model), unquote(version or ""))
+        if isinstance(served, Dormant):
+            self._wake(served, exchange, notes, started)
+            return None
         if served.profile is None:
             raise ModelNotReady(served.name, served.reason)
         if len(self._routes) >= _MOST_ROUTES:
