@@ -116,7 +116,7 @@ class NoPredict(Model):
 class Asynchronous(Model):
     signature = ROW
 
-    async def predict(self, inputs: Arrays) -> dict[str, np.ndarray]:  # type: ignore[override]
+    async def predict(self, inputs: Arrays) -> dict[str, np.ndarray]:
         return dict(inputs)
 
 

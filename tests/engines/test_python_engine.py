@@ -114,5 +114,5 @@ def test_options_are_refused() -> None:
 
 
 def test_an_answer_that_is_no_dict() -> None:
-    with pytest.raises(TypeError, match="must answer a dict"):
+    with pytest.raises(TypeError, match="must be a dict"):
         load("NotADict").run({"x": np.ones((1, 4), np.float32)}, {})

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import socket
 import subprocess
 import tempfile
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -194,3 +195,59 @@ class Nosy(Model):
             "allocate": lambda: np.ones(int(what), np.uint8).sum(),
         }
         return deeds[do]()
+
+
+class Counter(Model):
+    """Counts up to ``n`` part by part.
+
+    ``gate`` holds it before its last part; ``die``, ``fail`` and ``hang`` stop it there. The file ``progress`` tells
+    how far it is, ``closed`` is made when the generator ends, whatever way. While there is no file ``once``, it is
+    made and the replica dies.
+    """
+
+    signature = Signature(inputs=[Tensor("n", "INT64", [1])], outputs=[Tensor("i", "INT64", [1])])
+    concurrency = 4
+
+    def predict(self, inputs: Arrays, parameters: Mapping[str, object]) -> Iterator[dict[str, np.ndarray]]:
+        marks = {key: Path(str(parameters[key])) for key in ("gate", "closed", "once") if key in parameters}
+        if "once" in marks and not marks["once"].exists():
+            marks["once"].touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        last = int(inputs["n"][0])
+        try:
+            for number in range(last):
+                if number == last - 1:
+                    self.stop(parameters, marks.get("gate"))
+                if "progress" in parameters:
+                    Path(str(parameters["progress"])).write_text(str(number), encoding="ascii")
+                yield {"i": np.array([number], np.int64)}
+        finally:
+            if "closed" in marks:
+                marks["closed"].touch()
+
+    def stop(self, parameters: Mapping[str, object], gate: Path | None) -> None:
+        while gate is not None and not gate.exists():
+            threading.Event().wait(0.005)
+        if parameters.get("fail"):
+            raise ValueError("no further")
+        if parameters.get("die"):
+            os.kill(os.getpid(), signal.SIGKILL)
+        if parameters.get("hang"):
+            threading.Event().wait()
+
+
+class Echo(Model):
+    """Says a text word by word, asynchronously; ``wait`` makes it stop for ever before the last word."""
+
+    signature = Signature(inputs=[Tensor("text_input", "BYTES", [1])], outputs=[Tensor("text_output", "BYTES", [1])])
+
+    async def predict(self, inputs: Arrays, parameters: Mapping[str, object]) -> AsyncIterator[dict[str, np.ndarray]]:
+        words = inputs["text_input"][0].decode().split()
+        try:
+            for word in words:
+                if parameters.get("wait") and word is words[-1]:
+                    await asyncio.Event().wait()
+                yield {"text_output": np.array([word], dtype=object)}
+        finally:
+            if "closed" in parameters:
+                Path(str(parameters["closed"])).touch()  # noqa: ASYNC240 - a mark for the test

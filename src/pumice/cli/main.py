@@ -16,17 +16,10 @@ COMMANDS: Mapping[str, Target] = MappingProxyType(
         "serve": Target("pumice.cli.serve:serve", "Serve models over REST and gRPC until SIGTERM or Ctrl-C."),
         "predict": Target("pumice.cli.predict:predict", "Ask a model of a running server."),
         "bench": Target("pumice.cli.bench.command:bench", "Measure how fast a model is served."),
-        "keys create": Target("pumice.cli.keys:create", "Make a key and show it this once."),
-        "keys list": Target("pumice.cli.keys:every", "List the keys, without what is secret of them."),
-        "keys revoke": Target("pumice.cli.keys:revoke", "End a key; servers refuse it within a second."),
-        "keys rotate": Target("pumice.cli.keys:rotate", "Replace a key; the old one stays good for a while."),
         "doctor": Target("pumice.cli.doctor.command:doctor", "Tell what this machine offers, and what is missing."),
     }
 )
-"""The commands by name; one of two words stands in a group."""
-
-GROUPS: Mapping[str, str] = MappingProxyType({"keys": "The keys of callers, on the home or on a running server."})
-"""What the groups are about."""
+"""The commands by name."""
 
 _INTERRUPTED = 130
 """What shells expect of a program that Ctrl-C has ended."""
@@ -60,7 +53,7 @@ def _run(words: list[str]) -> None:
             return
     from pumice.cli.face import run
 
-    run(words, COMMANDS, GROUPS)
+    run(words, COMMANDS)
 
 
 def _is_option(word: str) -> bool:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from types import TracebackType
 from typing import Any, Self, TypeVar, Unpack
 
 import numpy as np
 
-from pumice.client import inference, management, models, tasks
+from pumice.client import inference, models, streaming, tasks
 from pumice.client.flow import Broken, Flow, Outcome, Pause, Reply, Send
 from pumice.client.predictions import Predictor
 from pumice.client.retry import Retries
@@ -60,6 +60,23 @@ class AsyncClient:
         """Run a model and tell the version and the request's id as well; as `pumice.Client.infer_raw`."""
         return await self._run(inference.infer(self._link, model, inputs, inference.Options(**options)))
 
+    async def stream(
+        self, model: str, inputs: Mapping[str, Any], **options: Unpack[InferOptions]
+    ) -> AsyncIterator[dict[str, np.ndarray]]:
+        """Run a model whose answer comes in parts; as `pumice.Client.stream`."""
+        reader = streaming.PartReader(self._link, model, inputs, inference.Options(**options))
+        try:
+            async with self._http.stream(**request_options(reader.send)) as response:
+                if response.is_error:
+                    await response.aread()
+                    raise reader.refused(reply_of(response))
+                async for line in response.aiter_lines():
+                    part = reader.part(line)
+                    if part is not None:
+                        yield part
+        except self._failures as error:
+            raise reader.broken(broken_by(error)) from error
+
     async def predict(self, model: str, items: Any, *, version: str = "", timeout: float | None = None) -> list[Any]:  # noqa: ASYNC109 - the server is told
         """Run a model of one input over items; as `pumice.Client.predict`."""
         options = inference.Options(version=version, timeout=timeout)
@@ -98,10 +115,6 @@ class AsyncClient:
     async def metadata(self, model: str, *, version: str = "") -> ModelMetadata:
         """Tell what a model takes and gives; as `pumice.Client.metadata`."""
         return await self._run(models.metadata(self._link, model, version))
-
-    async def manage(self, method: str, path: str, body: object | None = None) -> Any:
-        """Call a route of management; as `pumice.Client.manage`."""
-        return await self._run(management.manage(self._link, method, path, body))
 
     async def close(self) -> None:
         """Close the connections."""

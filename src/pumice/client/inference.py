@@ -31,13 +31,14 @@ class Options:
     binary: bool = True
 
 
-def infer_call(model: str, inputs: Mapping[str, object], options: Options) -> Call:
+def infer_call(model: str, inputs: Mapping[str, object], options: Options, *, parts: bool = False) -> Call:
     """Build the request of an inference.
 
     Args:
         model: Name of the model.
         inputs: Arrays, or what numpy makes arrays of, by the names of the model's inputs.
         options: How it is asked.
+        parts: The answer comes in parts.
 
     Raises:
         SignatureMismatch: The protocol has no datatype for an input.
@@ -50,7 +51,7 @@ def infer_call(model: str, inputs: Mapping[str, object], options: Options) -> Ca
     request_id = options.request_id or ""
     body, json_length = encode_infer(
         {name: wire_array(model, name, value) for name, value in inputs.items()},
-        Asked(request_id, parameters, options.outputs or (), options.binary),
+        Asked(request_id, parameters, options.outputs or (), options.binary, parts),
     )
     headers = {"content-type": "application/json" if json_length is None else "application/octet-stream"}
     if json_length is not None:
@@ -58,7 +59,8 @@ def infer_call(model: str, inputs: Mapping[str, object], options: Options) -> Ca
     if options.binary:
         headers["accept-encoding"] = "identity"  # compressing floats costs more time than it saves
     headers |= id_header(request_id)
-    return Call("POST", f"{model_path(model, options.version)}/infer", headers, body, tell_deadline=True)
+    operation = "infer_stream" if parts else "infer"
+    return Call("POST", f"{model_path(model, options.version)}/{operation}", headers, body, tell_deadline=not parts)
 
 
 def infer(link: Link, model: str, inputs: Mapping[str, object], options: Options) -> Flow[Answer]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
 from typing import Any, Self, TypeVar, Unpack
 
 import numpy as np
 
-from pumice.client import inference, management, models, tasks
+from pumice.client import inference, models, streaming, tasks
 from pumice.client.flow import Broken, Flow, Outcome, Pause, Reply, Send
 from pumice.client.predictions import Predictor
 from pumice.client.retry import Retries
@@ -78,6 +78,36 @@ class Client:
     def infer_raw(self, model: str, inputs: Mapping[str, Any], **options: Unpack[InferOptions]) -> Answer:
         """Run a model and tell the version that answered and the request's id as well; else as `infer`."""
         return self._run(inference.infer(self._link, model, inputs, inference.Options(**options)))
+
+    def stream(
+        self, model: str, inputs: Mapping[str, Any], **options: Unpack[InferOptions]
+    ) -> Iterator[dict[str, np.ndarray]]:
+        """Run a model whose answer comes in parts.
+
+        Args:
+            model: Name of the model.
+            inputs: As for `infer`.
+            **options: See `InferOptions`; the timeout is the longest silence (s).
+
+        Yields:
+            Arrays by the names of the outputs, as soon as the model gives them. Closing the iterator ends the model's
+            work. Nothing is tried again.
+
+        Raises:
+            PumiceError: As `infer`; after a part: the answer ends there.
+        """
+        reader = streaming.PartReader(self._link, model, inputs, inference.Options(**options))
+        try:
+            with self._http.stream(**request_options(reader.send)) as response:
+                if response.is_error:
+                    response.read()
+                    raise reader.refused(reply_of(response))
+                for line in response.iter_lines():
+                    part = reader.part(line)
+                    if part is not None:
+                        yield part
+        except self._failures as error:
+            raise reader.broken(broken_by(error)) from error
 
     def predict(self, model: str, items: Any, *, version: str = "", timeout: float | None = None) -> list[Any]:
         """Run a model of one input over items.
@@ -180,22 +210,6 @@ class Client:
             PumiceError: The server refuses, or cannot be reached.
         """
         return self._run(models.metadata(self._link, model, version))
-
-    def manage(self, method: str, path: str, body: object | None = None) -> Any:
-        """Call a route of management, such as ``/api/keys``.
-
-        Args:
-            method: HTTP method.
-            path: The route.
-            body: Sent as JSON if given.
-
-        Returns:
-            The answer's JSON.
-
-        Raises:
-            PumiceError: The server refuses, or cannot be reached.
-        """
-        return self._run(management.manage(self._link, method, path, body))
 
     def close(self) -> None:
         """Close the connections."""

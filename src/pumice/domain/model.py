@@ -142,6 +142,8 @@ class Profile(msgspec.Struct, frozen=True):
         load_seconds: Time that loading took (s).
         typical_warm_up: Whether the warm-up is a typical request (then it must succeed) or just zeros.
         description: For people.
+        decoupled: Answers come in parts.
+        concurrency: Most answers in parts that one replica computes at once.
     """
 
     engine: str
@@ -160,3 +162,5 @@ class Profile(msgspec.Struct, frozen=True):
     load_seconds: float = 0.0
     typical_warm_up: bool = False
     description: str = ""
+    decoupled: bool = False
+    concurrency: int = 1

@@ -9,7 +9,7 @@ from __future__ import annotations
 import abc
 from collections.abc import Mapping
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import msgspec
 import numpy as np
@@ -58,6 +58,8 @@ class Traits(msgspec.Struct, frozen=True):
         max_batch_size: The model's own limit (rows), or None.
         placement: What was really chosen: provider, device, threads.
         metadata: What the file says of itself (producer, description, custom keys).
+        decoupled: Answers come in parts, by `Engine.stream`; such requests are never joined.
+        concurrency: Most answers in parts that are computed at once, each read by a thread of its own.
     """
 
     batchable: bool | None = None
@@ -66,6 +68,30 @@ class Traits(msgspec.Struct, frozen=True):
     max_batch_size: int | None = None
     placement: dict[str, Parameter] = msgspec.field(default_factory=dict)
     metadata: dict[str, str] = msgspec.field(default_factory=dict)
+    decoupled: bool = False
+    concurrency: int = 1
+
+
+class Parts(abc.ABC):
+    """The parts of one answer, given one by one; read by one thread."""
+
+    def __iter__(self) -> Self:
+        return self
+
+    @abc.abstractmethod
+    def __next__(self) -> dict[str, np.ndarray]:
+        """Compute the next part: all outputs of the signature.
+
+        Raises:
+            StopIteration: There are no more.
+            Exception: Whatever the model raises; the answer ends there.
+        """
+
+    def close(self) -> None:  # noqa: B027 - many hold nothing that needs it
+        """No more parts are wanted; called once by the thread that reads them, at the end as well."""
+
+    def cancel(self) -> None:  # noqa: B027 - what cannot be stopped within a part ends behind it
+        """Make a `__next__` that runs end soon, if that is possible; called by another thread."""
 
 
 class Engine(abc.ABC):
@@ -119,6 +145,19 @@ class Engine(abc.ABC):
         Raises:
             Exception: Whatever the model raises; the replica reports it and goes on.
         """
+
+    def stream(self, inputs: Mapping[str, np.ndarray], parameters: Mapping[str, Parameter]) -> Parts:
+        """Run the model, whose answer comes in parts; called only if `traits` say ``decoupled``, and then `run` is not.
+
+        Args:
+            inputs: As for `run`, but valid until the parts are closed.
+            parameters: The request's own parameters.
+
+        Raises:
+            Exception: Whatever the model raises; it may come as well while the parts are read.
+        """
+        del inputs, parameters
+        raise NotImplementedError
 
     def warm_inputs(self) -> dict[str, np.ndarray] | None:
         """Inputs of a typical request for warming up, or None if zeros in the signature's shape will do."""

@@ -66,6 +66,22 @@ class StatusPage:
         words[_NUMBER] = number
         words[_CONNECTION] = connection  # last: from here on the rest is looked at
 
+    def show(self, connection: int, number: int, since: float, limit: float) -> None:
+        """One of several calls, that which was silent for longest; 0 for the connection: none that has to speak.
+
+        Args:
+            connection: Id of its connection.
+            number: Number of its stream.
+            since: When it spoke last, on the monotonic clock (s).
+            limit: Longest that it may be silent (s); 0: as long as it likes.
+        """
+        words = self._words
+        words[_CONNECTION] = 0
+        words[_SINCE] = int(since * _NANO)
+        words[_LIMIT] = int(limit * _NANO)
+        words[_NUMBER] = number
+        words[_CONNECTION] = connection
+
     def beat(self) -> None:
         """The call gets on; its limit counts from now. For calls that answer in parts."""
         self._words[_SINCE] = time.monotonic_ns()

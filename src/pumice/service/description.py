@@ -51,7 +51,7 @@ def config_of(served: ServedVersion) -> ModelConfig:
         input=[_tensor(tensor, joined=joined) for tensor in profile.signature.inputs],
         output=[_tensor(tensor, joined=joined) for tensor in profile.signature.outputs],
         instance_group=[_instances(served, profile)],
-        model_transaction_policy=TransactionPolicy(decoupled=False),
+        model_transaction_policy=TransactionPolicy(profile.decoupled),
         response_cache=ResponseCache(served.cached),
         parameters={key: ConfigParameter(value) for key, value in told.items()},
         dynamic_batching=DynamicBatching(round(served.max_delay * 1e6), LOWEST_PRIORITY, DEFAULT_PRIORITY)

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 
 from pumice.domain.datatypes import BYTES
 from pumice.domain.errors import DeadlineExceeded, ModelNotReady, PumiceError
 from pumice.domain.model import TEXT_TASKS, Profile
 from pumice.domain.request import InferRequest, InferResult
 from pumice.domain.text import clean_texts
+from pumice.runtime.front.streams import StreamTicket
 from pumice.runtime.front.ticket import Ticket
 from pumice.runtime.front.version import ServedVersion
 from pumice.service.catalog import Catalog
-from pumice.service.models import Dormant
 
 Done = Callable[[InferResult | None, PumiceError | None], None]
 """Called once with the answer or the error."""
@@ -43,32 +43,20 @@ class Inference:
         Raises:
             PumiceError: It is refused, or it failed.
         """
-        return await self.run(await self.awake(model, version, request.deadline), request)
+        return await self.check(model, version, request).infer(request)
 
-    async def awake(self, model: str, version: str, deadline: float | None = None) -> ServedVersion:
-        """Find a version; if it is not in memory, wait until it is.
-
-        It can be counted on until the caller next waits for something: what is served may change meanwhile.
+    def stream(self, served: ServedVersion, request: InferRequest) -> AsyncGenerator[InferResult, None]:
+        """Run a request and give its answer part by part; close the iterator when no more parts are wanted.
 
         Args:
-            model: Name of the model.
-            version: Its version, or an empty string for the newest.
-            deadline: Moment on the monotonic clock after which the caller does not wait (s).
+            served: The version.
+            request: What is asked.
 
         Raises:
-            PumiceError: There is no such model, or it cannot be loaded.
-        """
-        served = self.catalog.find(model, version)
-        return await served.awake(deadline) if isinstance(served, Dormant) else served
-
-    async def run(self, served: ServedVersion, request: InferRequest) -> InferResult:
-        """Run a request on a version that was just found; cancelling the caller drops it.
-
-        Raises:
-            PumiceError: It is refused, or it failed.
+            PumiceError: It is refused; while the parts are read: the answer ends here, since something went wrong.
         """
         self.prepare(served, request)
-        return await served.infer(request)
+        return served.stream(request)
 
     def check(self, model: str, version: str, request: InferRequest) -> ServedVersion:
         """Find a request's version and prepare the request for it, without running it.
@@ -92,7 +80,7 @@ class Inference:
             raise ModelNotReady(model, served.reason)
         return served.profile.batchable
 
-    def submit(self, served: ServedVersion, request: InferRequest, done: Done) -> Ticket:
+    def submit(self, served: ServedVersion, request: InferRequest, done: Done) -> Ticket | StreamTicket:
         """Run a request, with a callback: the form for hot paths.
 
         Raises:

@@ -66,7 +66,7 @@ def test_under_oip_and_kserve_it_has_their_shape(client: httpx.Client, path: str
     [
         ("GET", "/predict", {"POST"}),
         ("PUT", "/predict", {"POST"}),
-        ("DELETE", "/v2", {"GET", "HEAD"}),
+        ("DELETE", "/result/1", {"GET", "HEAD"}),
         ("POST", "/metrics", {"GET", "HEAD"}),
         ("GET", "/v2/models/double/infer", {"POST"}),
         ("GET", "/v1/models/double:explain", {"POST"}),

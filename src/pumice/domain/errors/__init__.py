@@ -6,15 +6,8 @@ PumiceError
 ├── Unfit                      readable, but not what the signature or a limit allows
 │   ├── SignatureMismatch
 │   ├── UncleanText
-│   ├── TooLarge
-│   ├── LoadFailed
-│   └── LoadRefused
-├── NotAllowed                 at the door
-│   ├── Unauthenticated
-│   └── Forbidden
-├── RateLimited                more often than the caller may
+│   └── TooLarge
 ├── NotFound
-│   ├── KeyNotFound
 │   ├── ModelNotFound
 │   └── TaskNotFound
 ├── Unsupported
@@ -38,7 +31,6 @@ Every class is built from typed fields and says in ``message`` what was given, w
 
 from __future__ import annotations
 
-from pumice.domain.errors.access import Forbidden, NotAllowed, RateLimited, Unauthenticated
 from pumice.domain.errors.availability import (
     Cancelled,
     DeadlineExceeded,
@@ -51,9 +43,6 @@ from pumice.domain.errors.base import PumiceError
 from pumice.domain.errors.model import BadOutput, ModelError, ModelFailed
 from pumice.domain.errors.request import (
     BadRequest,
-    KeyNotFound,
-    LoadFailed,
-    LoadRefused,
     MalformedInput,
     ModelNotFound,
     NotFound,
@@ -73,27 +62,20 @@ __all__ = [
     "BadSetting",
     "Cancelled",
     "DeadlineExceeded",
-    "Forbidden",
-    "KeyNotFound",
-    "LoadFailed",
-    "LoadRefused",
     "MalformedInput",
     "MissingDependency",
     "ModelError",
     "ModelFailed",
     "ModelNotFound",
     "ModelNotReady",
-    "NotAllowed",
     "NotFound",
     "Overloaded",
     "PumiceError",
-    "RateLimited",
     "SetupError",
     "SignatureMismatch",
     "StorageFailed",
     "TaskNotFound",
     "TooLarge",
-    "Unauthenticated",
     "Unavailable",
     "UncleanText",
     "Unfit",

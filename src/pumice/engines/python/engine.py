@@ -13,8 +13,9 @@ from pumice.domain.datatypes import BYTES
 from pumice.domain.errors import BadArtefact, BadSetting
 from pumice.domain.model import Parameter
 from pumice.domain.signature import Signature
-from pumice.engines.base import Engine, EngineConfig, Traits
+from pumice.engines.base import Engine, EngineConfig, Parts, Traits
 from pumice.engines.python.lookup import find_class, is_reference
+from pumice.engines.python.streaming import ASYNC_CONCURRENCY, AsyncParts, GeneratorParts, LoopThread
 
 _Predict = Callable[..., object]
 
@@ -47,6 +48,8 @@ class PythonEngine(Engine):
         self._model = self._load(reference, path)
         self.signature = self._signature(reference, config.manifest.signature)
         self._predict, self._takes_parameters = _predict_of(reference, self._model)
+        self._asynchronous = inspect.isasyncgenfunction(self._predict)
+        self._decoupled = self._asynchronous or inspect.isgeneratorfunction(self._predict)
         self._bytes_outputs = [tensor.name for tensor in self.signature.outputs if tensor.datatype == BYTES]
         self.traits = Traits(
             batchable=getattr(self._model, "batchable", None),
@@ -54,7 +57,10 @@ class PythonEngine(Engine):
             idempotent=getattr(self._model, "idempotent", True),
             max_batch_size=getattr(self._model, "max_batch_size", None),
             placement={"class": reference},
+            decoupled=self._decoupled,
+            concurrency=_concurrency(reference, self._model, asynchronous=self._asynchronous),
         )
+        self._loop = LoopThread()
 
     @classmethod
     def takes(cls, source: str, path: Path | None) -> bool:
@@ -64,9 +70,22 @@ class PythonEngine(Engine):
 
     def run(self, inputs: Mapping[str, np.ndarray], parameters: Mapping[str, Parameter]) -> dict[str, np.ndarray]:
         """Call ``predict``; text among its BYTES outputs becomes UTF-8."""
-        outputs = self._predict(inputs, parameters) if self._takes_parameters else self._predict(inputs)
+        return self._finished(self._call(inputs, parameters))
+
+    def stream(self, inputs: Mapping[str, np.ndarray], parameters: Mapping[str, Parameter]) -> Parts:
+        """Call ``predict``, a generator."""
+        generator: Any = self._call(inputs, parameters)
+        if self._asynchronous:
+            return AsyncParts(generator, self._finished, self._loop)
+        return GeneratorParts(generator, self._finished)
+
+    def _call(self, inputs: Mapping[str, np.ndarray], parameters: Mapping[str, Parameter]) -> object:
+        return self._predict(inputs, parameters) if self._takes_parameters else self._predict(inputs)
+
+    def _finished(self, outputs: object) -> dict[str, np.ndarray]:
         if not isinstance(outputs, dict):
-            problem = f"predict answered a {type(outputs).__name__}; it must answer a dict of arrays"
+            verb = "yielded" if self._decoupled else "answered"
+            problem = f"predict {verb} a {type(outputs).__name__}; it must be a dict of arrays"
             raise TypeError(problem)
         for name in self._bytes_outputs:
             if name in outputs:
@@ -111,8 +130,9 @@ class PythonEngine(Engine):
 def _predict_of(reference: str, model: Predicts) -> tuple[_Predict, bool]:
     """Return ``predict`` and whether it takes the parameters besides the inputs."""
     predict = model.predict
-    if inspect.iscoroutinefunction(predict) or inspect.isasyncgenfunction(predict):
-        raise BadArtefact(reference, "its predict is asynchronous", "make it a plain function")
+    if inspect.iscoroutinefunction(predict):
+        mend = "make it a plain function, or a generator if it answers in parts"
+        raise BadArtefact(reference, "its predict is asynchronous", mend)
     signature = inspect.signature(predict)
     places = [p for p in signature.parameters.values() if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     # a second argument that has a default and another name is the model's own, as in predict(inputs, batch_size=8)
@@ -125,6 +145,16 @@ def _predict_of(reference: str, model: Predicts) -> tuple[_Predict, bool]:
         mend = "write predict(self, inputs) or predict(self, inputs, parameters)"
         raise BadArtefact(reference, f"its predict takes {signature}", mend) from None
     return predict, takes_parameters
+
+
+def _concurrency(reference: str, model: Predicts, *, asynchronous: bool) -> int:
+    """Return how many streams of a model run at once."""
+    told = getattr(model, "concurrency", None)
+    if told is None:
+        return ASYNC_CONCURRENCY if asynchronous else 1
+    if not isinstance(told, int) or told < 1:
+        raise BadArtefact(reference, f"its concurrency is {told!r}", "set concurrency to a whole number of at least 1")
+    return told
 
 
 def _as_bytes(value: object) -> np.ndarray:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -38,9 +38,12 @@ class Model:
         idempotent: Running twice does no harm; only then is a lost batch run again.
         batchable: Whether rows of several callers may be joined; None: if every first axis of the signature is -1.
         max_batch_size: Most rows of one call, or None for the server's setting.
+        concurrency: Of a model that answers in parts: how many answers are computed at once, each in a thread of its
+            own; None: one, or 16 where ``predict`` is asynchronous.
         predict: Runs the model once: ``predict(inputs)``, or ``predict(inputs, parameters)`` for a model that reads
             the requests' parameters (the same for all rows). Returns all outputs of the signature; rows stand in the
-            order of the inputs' rows. Inputs are read-only and valid during the call only.
+            order of the inputs' rows. Inputs are read-only and valid during the call only. A generator, plain or
+            asynchronous, answers in parts: each ``yield`` gives all outputs, and goes to the caller at once.
     """
 
     signature: Signature
@@ -48,7 +51,8 @@ class Model:
     idempotent: ClassVar[bool] = True
     batchable: ClassVar[bool | None] = None
     max_batch_size: ClassVar[int | None] = None
-    predict: Callable[..., Outputs]
+    concurrency: ClassVar[int | None] = None
+    predict: Callable[..., Any]
 
     def load(self, path: Path | None) -> None:
         """Load the model, once, before the first call.

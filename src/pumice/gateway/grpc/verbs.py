@@ -21,28 +21,12 @@ VERBS: Mapping[str, Verb] = MappingProxyType(
         "/inference.GRPCInferenceService/ModelConfig": Verb.READ,
         "/inference.GRPCInferenceService/ModelStatistics": Verb.READ,
         "/inference.GRPCInferenceService/ModelInfer": Verb.INFER,
+        "/inference.GRPCInferenceService/ModelStreamInfer": Verb.INFER,
         "/inference.GRPCInferenceService/RepositoryIndex": Verb.READ,
         "/ModelService/Predict": Verb.INFER,
     }
 )
 """Full name of a method -> verb; a test holds it against what the server really has."""
-
-NARROW = frozenset(
-    {
-        "/inference.GRPCInferenceService/ServerMetadata",
-        "/inference.GRPCInferenceService/ModelReady",
-        "/inference.GRPCInferenceService/ModelMetadata",
-        "/inference.GRPCInferenceService/ModelInfer",
-        "/inference.GRPCInferenceService/RepositoryIndex",
-        "/ModelService/Predict",
-        "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
-        "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
-    }
-)
-"""Methods that themselves hold what they do, model by model, against the caller's scopes (`Call.permit`).
-
-Any caller with the verb for some model comes in; all other methods ask for the verb for all models.
-"""
 
 
 def verb_of(method: str) -> Verb:

@@ -9,9 +9,7 @@ from typing import Protocol
 from pumice.__about__ import __version__
 from pumice.domain.model import Profile
 from pumice.observe.observed import Observed
-from pumice.service.access.access import Access
 from pumice.service.inference import Inference
-from pumice.service.models import Models
 from pumice.service.tasks import Tasks
 
 
@@ -27,10 +25,6 @@ class Served(Observed, Protocol):
         """Whether it can answer now."""
 
     @property
-    def dormant(self) -> bool:
-        """Whether it is not in memory, and its next request loads it."""
-
-    @property
     def reason(self) -> str:
         """Why it cannot, or an empty string."""
 
@@ -42,9 +36,7 @@ class HttpContext:
     Attributes:
         inference: The operation, and the catalogue of what is served.
         tasks: The asynchronous form of it.
-        models: What may be served, and changes of it.
         max_body_bytes: Largest body of a request, before and after decompression (bytes).
-        access: Who may come in, and what is written down of those who manage.
         started: When the server started (Unix time, s).
         server: Name of the server.
         version: Its version.
@@ -52,9 +44,7 @@ class HttpContext:
 
     inference: Inference
     tasks: Tasks
-    models: Models
     max_body_bytes: int
-    access: Access = field(default_factory=Access)
     started: float = field(default_factory=time.time)
     server: str = "pumice"
     version: str = __version__

@@ -53,12 +53,14 @@ class Asked:
         parameters: Of the protocol and of the model.
         outputs: Names of the wanted outputs; empty: all.
         binary: Tensors go, and come back, as bytes behind the JSON.
+        parts: The answer comes in parts, whose tensors are JSON.
     """
 
     id: str = ""
     parameters: Mapping[str, Parameter] | None = None
     outputs: Sequence[str] = ()
     binary: bool = True
+    parts: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +135,7 @@ def encode_infer(inputs: Mapping[str, np.ndarray], asked: Asked) -> tuple[bytes,
             )
     else:
         tensors = json_inputs(inputs)
-    if asked.binary:
+    if asked.binary and not asked.parts:
         parameters["binary_data_output"] = True
     head = _encode(_Request(tensors, asked.id, parameters, [_Wanted(name) for name in asked.outputs]))
     return b"".join([head, *chunks]), len(head) if chunks else None

@@ -23,6 +23,7 @@ from pumice.protocol.oip.proto.open_inference_pb2 import (
     InferTensorContents,
     ModelInferRequest,
     ModelInferResponse,
+    ModelStreamInferResponse,
 )
 from pumice.protocol.oip.tensors import check_shape, from_bytes, join_bytes, numpy_type
 from pumice.protocol.oip.types import WireRequest, apply_parameters
@@ -49,6 +50,12 @@ _CONTENTS: Mapping[str, str] = MappingProxyType(
 
 _SHARED_MEMORY = "shared_memory_region"
 _CLASSIFICATION = "classification"
+_EMPTY_FINAL = "triton_enable_empty_final_response"
+_INFER_RESPONSE_TAG = bytes([2 << 3 | 2])  # infer_response = 2, length-delimited
+_FINAL, _NOT_FINAL = (
+    ModelInferResponse(parameters={"triton_final_response": InferParameter(bool_param=final)}).SerializeToString()
+    for final in (True, False)
+)
 _RAW_OUTPUT_TAG = bytes([6 << 3 | 2])  # raw_output_contents = 6, length-delimited
 
 
@@ -106,6 +113,36 @@ def encode_result(result: InferResult, wire: WireRequest) -> bytes:
         data = join_bytes(array) if datatype == BYTES else np.ascontiguousarray(array)
         contents += (_RAW_OUTPUT_TAG, _varint(len(data) if isinstance(data, bytes) else data.nbytes), data)
     return b"".join(pieces + contents)
+
+
+def wants_final(message: ModelInferRequest) -> bool:
+    """Whether the end of an answer in parts is to be told in a message of its own."""
+    wanted: bool = _EMPTY_FINAL in message.parameters and message.parameters[_EMPTY_FINAL].bool_param
+    return wanted
+
+
+def encode_stream_part(answer: bytes, *, final: bool) -> bytes:
+    """Write a `ModelStreamInferResponse` around the bytes of an answer.
+
+    Args:
+        answer: What `encode_result` gave.
+        final: It is known to be the last of its request.
+    """
+    mark = _FINAL if final else _NOT_FINAL
+    return b"".join((_INFER_RESPONSE_TAG, _varint(len(answer) + len(mark)), answer, mark))
+
+
+def encode_stream_final(model: str, version: str, request_id: str) -> bytes:
+    """Write the `ModelStreamInferResponse` that says nothing but that there are no more parts."""
+    head = ModelInferResponse(model_name=model, model_version=version, id=request_id).SerializeToString()
+    return encode_stream_part(head, final=True)
+
+
+def encode_stream_error(problem: str, request_id: str) -> bytes:
+    """Write a `ModelStreamInferResponse` that tells of an error."""
+    response = ModelInferResponse(id=request_id)
+    data: bytes = ModelStreamInferResponse(error_message=problem, infer_response=response).SerializeToString()
+    return data
 
 
 @lru_cache(maxsize=256)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import AsyncGenerator
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from pumice.domain.model import Profile
 from pumice.domain.request import InferRequest, InferResult
 from pumice.observe.stats import VersionStats
 from pumice.protocol.frames import ReplyHead, error_of
+from pumice.runtime.front.answer import AnswerStream, SinglePart
 from pumice.runtime.front.batching import Batcher
 from pumice.runtime.front.cache import ResponseCache
 from pumice.runtime.front.dispatch import Dispatcher, hung
@@ -21,10 +23,8 @@ from pumice.runtime.front.news import ReplicaNews, ReplicaState
 from pumice.runtime.front.pulse import Pulse
 from pumice.runtime.front.replica import Replica
 from pumice.runtime.front.sharing import Sharing
+from pumice.runtime.front.streams import Streams, StreamTicket
 from pumice.runtime.front.ticket import Done, Ticket
-
-_DRAIN_LOOK = 0.01
-"""How often it is looked whether a version that is going has nothing left to do (s)."""
 
 _CRASH_LOOP = 3
 """Failed starts or short lives in a row after which requests are refused rather than kept waiting."""
@@ -38,19 +38,14 @@ class ServedVersion:
         pulse: Calls what has to look at running calls.
         max_queue: Most requests that wait.
         cache_ttl: How long a cached answer is good (s).
-        stats: Its counters; they may go on from an earlier time in memory.
 
     Attributes:
         name: Name of the model.
         version: Its version.
         profile: What a replica said of it; None until one has loaded.
         stats: Its counters.
-        dormant: Whether it is not in memory, and its next request loads it.
-        last_used: When it was last asked, on the monotonic clock (s).
         replicas: Its replicas, by their numbers.
     """
-
-    dormant = False
 
     def __init__(
         self,
@@ -59,22 +54,22 @@ class ServedVersion:
         *,
         max_queue: int,
         cache_ttl: float,
-        stats: VersionStats | None = None,
     ) -> None:
         replicas, rows = settings.replicas, settings.max_batch_size
-        delay_ms, timeout = settings.max_delay_ms, settings.timeout
-        if replicas is None or rows is None or delay_ms is None or timeout is None:
+        delay_ms, timeout, silence = settings.max_delay_ms, settings.timeout, settings.stream_timeout
+        if replicas is None or rows is None or delay_ms is None or timeout is None or silence is None:
             raise BadSetting(f"model '{settings.name}'", "values left out", "settings filled by 'Settings.of_model'")
         self.name = settings.name
         self.version = settings.version
         self.profile: Profile | None = None
-        self.stats = stats or VersionStats()
-        self.last_used = time.monotonic()
+        self.stats = VersionStats()
         self._timeout = timeout
+        self._stream_timeout = silence
         self._max_queue = max_queue
         self._sharing = Sharing(rows, delay_ms / 1000)
         self._batcher: Batcher | None = None
         self._dispatcher: Dispatcher | None = None
+        self._streams: Streams | None = None  # of a model that answers in parts
         self._cache = ResponseCache(settings.cache_size, cache_ttl, self.stats) if settings.cache_size else None
         self._pulse = pulse
         self._hopeless = False  # all replicas fail again and again
@@ -107,18 +102,21 @@ class ServedVersion:
     @property
     def cached(self) -> bool:
         """Whether answers may come from a cache."""
-        return self._cache is not None and self.profile is not None and self.profile.deterministic
+        known = self.profile
+        return self._cache is not None and known is not None and known.deterministic and not known.decoupled
 
     @property
     def depth(self) -> int:
         """Requests that wait."""
+        if self._streams is not None:
+            return len(self._streams)
         return len(self._dispatcher) if self._dispatcher is not None else 0
 
     @property
     def inflight(self) -> int:
         """Requests that wait or run."""
         running = sum(len(replica.batch.tickets) for replica in self.replicas if replica.batch is not None)
-        return running + self.depth
+        return running + self.depth + (self._streams.running if self._streams is not None else 0)
 
     def start(self) -> None:
         """Begin to look at what runs, in the running loop."""
@@ -128,28 +126,13 @@ class ServedVersion:
         """Wait until a replica can be sent batches."""
         await self._attached.wait()
 
-    async def drain(self, limit: float) -> None:
-        """Wait until nothing waits or runs here; for a version that the catalog does not give out any more.
-
-        Args:
-            limit: Longest wait (s).
-        """
-        until = time.monotonic() + limit
-        quiet = 0
-        # who was given it in the turn before may still submit: twice, so that a turn of the loop lies between
-        while quiet < 2 and time.monotonic() < until:
-            await asyncio.sleep(_DRAIN_LOOK)
-            quiet = 0 if self.inflight else quiet + 1
-
-    async def stop(self, why: PumiceError | None = None) -> None:
-        """Leave the replicas.
-
-        Args:
-            why: What the requests that wait are told; that the server stops, if left out.
-        """
+    async def stop(self) -> None:
+        """Leave the replicas; what waits is refused."""
         self._pulse.remove(self._look)
         if self._dispatcher is not None:
-            self._dispatcher.refuse_all(why or Overloaded("the server is stopping"))
+            self._dispatcher.refuse_all(Overloaded("the server is stopping"))
+        if self._streams is not None:
+            self._streams.close(Overloaded("the server is stopping"))
         await asyncio.gather(*(replica.detach() for replica in self.replicas))
 
     def told(self, news: ReplicaNews) -> None:
@@ -168,7 +151,7 @@ class ServedVersion:
         request.rows = self._batcher.check.rows(request.inputs)
         return self.profile
 
-    def submit(self, request: InferRequest, done: Done) -> Ticket:
+    def submit(self, request: InferRequest, done: Done) -> Ticket | StreamTicket:
         """Let a checked request wait for a replica.
 
         Args:
@@ -179,12 +162,13 @@ class ServedVersion:
             ModelNotReady: No replica has loaded, or they keep dying.
             Overloaded: Too many wait already.
         """
-        self.last_used = time.monotonic()
         dispatcher = self._dispatcher
         if dispatcher is None or self._hopeless:
             self._refuse_if_hopeless()
         if dispatcher is None:
             raise ModelNotReady(self.name, self.reason)
+        if self._streams is not None:
+            return self._begin(SinglePart(self.name, self.version, request, done).ticket)
         if len(dispatcher) >= self._max_queue:
             self.stats.shed["queue"] += 1
             raise Overloaded(f"{self._max_queue} requests are waiting for model '{self.name}'")
@@ -215,6 +199,34 @@ class ServedVersion:
             ticket.cancel()
             raise
 
+    async def stream(self, request: InferRequest) -> AsyncGenerator[InferResult, None]:
+        """Run a checked request and give its answer part by part; a model that does not yield gives one.
+
+        Closing the iterator ends the model's work.
+
+        Raises:
+            PumiceError: It is refused, or the answer ends here, since something went wrong.
+        """
+        if self._streams is None:
+            yield await self.infer(request)
+            return
+        answer = AnswerStream(self.name, self.version, request)
+        self._begin(answer.ticket)
+        try:
+            async for part in answer:
+                yield part
+        finally:
+            answer.close()
+
+    def _begin(self, ticket: StreamTicket) -> StreamTicket:
+        self._refuse_if_hopeless()
+        assert self._streams is not None  # noqa: S101 - the callers have looked
+        if len(self._streams) >= self._max_queue:
+            self.stats.shed["queue"] += 1
+            raise Overloaded(f"{self._max_queue} requests are waiting for model '{self.name}'")
+        self._streams.submit(ticket)
+        return ticket
+
     def _crash_loop(self) -> ReplicaNews | None:
         """What is known of the replica that is started next, if all of them fail again and again."""
         if any(replica.news.failures < _CRASH_LOOP for replica in self.replicas):
@@ -237,11 +249,11 @@ class ServedVersion:
         for rows, seconds in news.warmed if news.state is ReplicaState.READY else ():
             # what rows and batches cost is known before the first request comes
             self._sharing.curve.observe(rows, seconds)
-        if self._dispatcher is not None and len(self._dispatcher):
+        if self._dispatcher is not None and self.depth:
             try:
                 self._refuse_if_hopeless()
             except ModelNotReady as error:
-                self._dispatcher.refuse_all(error)
+                (self._streams or self._dispatcher).refuse_all(error)
 
     def _prepare(self, profile: Profile) -> None:
         self.profile = profile
@@ -251,11 +263,15 @@ class ServedVersion:
             self._sharing.max_rows = min(self._sharing.max_rows, profile.max_batch_size)
         self._batcher = Batcher(self.name, self.version, profile)
         self._dispatcher = Dispatcher(self._batcher, profile, self._sharing, self.stats, self._timeout)
+        if profile.decoupled:
+            self._streams = Streams(self.name, profile, self.stats, self._stream_timeout)
 
     def replica_free(self, replica: Replica) -> None:
         """Give it work."""
         assert self._dispatcher is not None  # noqa: S101 - it was told with its profile
         self._attached.set()
+        if self._streams is not None:
+            self._streams.attach(replica)
         self._dispatcher.free(replica)
 
     def replica_replied(self, replica: Replica, batch: Batch, head: ReplyHead, outputs: dict[str, np.ndarray]) -> None:
@@ -276,3 +292,5 @@ class ServedVersion:
     def _look(self, now: float) -> None:
         for replica in self.replicas:
             replica.look(now)
+        if self._streams is not None:
+            self._streams.look(now)

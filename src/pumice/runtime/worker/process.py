@@ -24,9 +24,12 @@ from pumice.domain.model import Profile
 from pumice.engines.base import EngineConfig
 from pumice.engines.registry import load_engine
 from pumice.protocol.frames import ErrorRecord, Loaded, WorkerSpec, record_error
+from pumice.protocol.stream_frames import SUFFIX
+from pumice.runtime.page import StatusPage
 from pumice.runtime.worker.sandbox import limit_memory, narrow
 from pumice.runtime.worker.serve import failure, serve
-from pumice.runtime.worker.tasks import Pipeline, pipeline_for
+from pumice.runtime.worker.streams import StreamServer
+from pumice.runtime.worker.tasks import Pipeline, StreamPipeline, pipeline_for
 
 _LENGTH = struct.Struct("<I")
 _PR_SET_PDEATHSIG = 1
@@ -47,11 +50,14 @@ def main() -> None:
         _give_up_rights(spec)
         pipeline, profile = _load(spec)
         listener = _listen(spec.socket)
+        page = StatusPage()
+        if isinstance(pipeline, StreamPipeline):
+            StreamServer(_listen(spec.socket + SUFFIX), pipeline, spec.name, page).start()
     except Exception as error:  # noqa: BLE001 - a model's own code may raise anything; the front logs it whole
         _tell(lifeline, _record(error, spec.name))
         sys.exit(1)
     _tell(lifeline, Loaded(profile))
-    serve(listener, pipeline, spec.name)
+    serve(listener, pipeline, spec.name, page)
 
 
 def _give_up_rights(spec: WorkerSpec) -> None:
@@ -103,6 +109,8 @@ def _load(spec: WorkerSpec) -> tuple[Pipeline, Profile]:
         load_seconds=time.perf_counter() - started,
         description=manifest.description,
         typical_warm_up=manifest.task != "tensor" or engine.warm_inputs() is not None,
+        decoupled=traits.decoupled,
+        concurrency=traits.concurrency,
     )
     return pipeline, profile
 

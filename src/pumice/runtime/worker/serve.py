@@ -133,9 +133,8 @@ class Connection:
         return buffer
 
 
-def serve(listener: socket.socket, pipeline: Pipeline, model: str) -> None:
+def serve(listener: socket.socket, pipeline: Pipeline, model: str, page: StatusPage) -> None:
     """Answer batches for ever."""
-    page = StatusPage()
     with selectors.DefaultSelector() as selector:
         selector.register(listener, selectors.EVENT_READ, None)
         while True:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pumice.gateway.http.hot.guard import Pass
     from pumice.gateway.http.hot.protocol import HotProtocol
 
 _JOIN_BELOW = 64 * 1024
@@ -30,18 +29,14 @@ class Head:
         path: Path of the request, percent-encoded.
         headers: Values by name in lower case; of a name that comes twice, the last.
         notes: What the handler has read out of the headers; clients send the same head again and again.
-        known: What the door has found out about the caller.
-        caller: The caller's name, if it is known by its key or token.
     """
 
-    __slots__ = ("caller", "headers", "known", "notes", "path")
+    __slots__ = ("headers", "notes", "path")
 
     def __init__(self, path: bytes, headers: list[tuple[bytes, bytes]]) -> None:
         self.path = path
         self.headers = dict(headers)
         self.notes: object = None
-        self.known: Pass | None = None
-        self.caller = ""
 
 
 class Exchange:
@@ -95,8 +90,8 @@ class Exchange:
 
     @property
     def caller(self) -> str:
-        """Who asks: the caller's name if the door knows it, else the peer's address; empty where it has none."""
-        return self.head.caller or self._protocol.caller
+        """The peer's address; empty where it has none."""
+        return self._protocol.caller
 
     @property
     def body(self) -> bytes:

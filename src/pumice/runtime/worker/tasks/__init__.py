@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pumice.engines.base import Engine, EngineConfig
 from pumice.runtime.worker.tasks.base import Pipeline
+from pumice.runtime.worker.tasks.streaming import StreamPipeline
 from pumice.runtime.worker.tasks.tensor import TensorPipeline
 
-__all__ = ["Pipeline", "pipeline_for"]
+__all__ = ["Pipeline", "StreamPipeline", "pipeline_for"]
 
 
 def pipeline_for(engine: Engine, config: EngineConfig) -> Pipeline:
@@ -19,6 +20,8 @@ def pipeline_for(engine: Engine, config: EngineConfig) -> Pipeline:
         BadSetting: The manifest lacks what the task needs.
         MissingDependency: The task's library is not installed.
     """
+    if engine.traits.decoupled:
+        return StreamPipeline(engine, config)
     match config.manifest.task:
         case "tensor":
             return TensorPipeline(engine, config)

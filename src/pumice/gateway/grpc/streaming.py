@@ -1,0 +1,104 @@
+"""``ModelStreamInfer``: inferences on one stream, each with any number of answers.
+
+Requests of a stream run at the same time; the answers to one keep their order. What goes wrong with one is told in its
+answer and ends nothing else. Answers wait in a short queue, so that a caller who does not read holds the models back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from typing import TYPE_CHECKING
+
+import grpc
+
+from pumice.domain.errors import PumiceError
+from pumice.gateway.grpc.calls import Call, Counted
+from pumice.gateway.grpc.errors import details_of
+from pumice.protocol.oip import grpc_codec
+from pumice.protocol.oip.proto import open_inference_pb2 as pb
+from pumice.service.inference import Inference
+
+if TYPE_CHECKING:
+    from pumice.gateway.grpc.calls import Context
+
+PROTOCOL = "grpc-stream"
+"""Label of this face in the metrics."""
+
+_MOST_AT_ONCE = 256
+"""Requests of one stream that run at once; the next is read when one of them is done."""
+
+_WAITING = 16
+"""Answers that wait for the caller to read."""
+
+_log = logging.getLogger("pumice.gateway.grpc")
+
+
+class StreamInfer:
+    """The method.
+
+    Args:
+        inference: The operation, and the catalogue of what is served.
+    """
+
+    def __init__(self, inference: Inference) -> None:
+        self._inference = inference
+
+    def method(self) -> grpc.RpcMethodHandler[bytes, bytes]:
+        """Give the method to a service."""
+        return grpc.stream_stream_rpc_method_handler(self.stream_infer)
+
+    async def stream_infer(self, requests: AsyncIterator[bytes], context: Context) -> AsyncIterator[bytes]:
+        """Answer the requests of one stream."""
+        call = Call(context)
+        answers: asyncio.Queue[bytes | None] = asyncio.Queue(_WAITING)
+        running = asyncio.ensure_future(self._run_all(requests, call, answers))
+        try:
+            while (answer := await answers.get()) is not None:
+                yield answer
+            context.set_trailing_metadata(call.trailers)
+        finally:
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+
+    async def _run_all(self, requests: AsyncIterator[bytes], call: Call, answers: asyncio.Queue[bytes | None]) -> None:
+        room = asyncio.Semaphore(_MOST_AT_ONCE)
+        async with asyncio.TaskGroup() as tasks:
+            async for body in requests:
+                await room.acquire()
+                task = tasks.create_task(self._run(body, call, answers))
+                task.add_done_callback(lambda _: room.release())
+        await answers.put(None)
+
+    async def _run(self, body: bytes, call: Call, answers: asyncio.Queue[bytes | None]) -> None:
+        asked = ""
+        told: PumiceError | None = None
+        try:
+            message = grpc_codec.parse_message(pb.ModelInferRequest, body)
+            asked = message.id
+            await self._answer(message, call, answers)
+        except PumiceError as error:
+            told = error
+        except Exception as error:  # noqa: BLE001 - the boundary: logged whole, told generically
+            _log.error("request failed unexpectedly", exc_info=error, extra={"request_id": call.request_id})
+            told = PumiceError()
+        if told is not None:
+            await answers.put(grpc_codec.encode_stream_error(details_of(told), asked))
+
+    async def _answer(self, message: pb.ModelInferRequest, call: Call, answers: asyncio.Queue[bytes | None]) -> None:
+        served = self._inference.catalog.find(message.model_name, message.model_version)
+        with Counted(served.stats, PROTOCOL):
+            wire = grpc_codec.read_infer(message)
+            now = time.monotonic()
+            wire.start(now)
+            call.carry(wire.request, now)
+            decoupled = served.profile is not None and served.profile.decoupled
+            async with aclosing(self._inference.stream(served, wire.request)) as parts:
+                async for part in parts:
+                    data = grpc_codec.encode_result(part, wire)
+                    await answers.put(grpc_codec.encode_stream_part(data, final=not decoupled))
+        if decoupled and grpc_codec.wants_final(message):
+            await answers.put(grpc_codec.encode_stream_final(served.name, served.version, wire.id))
