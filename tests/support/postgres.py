@@ -92,4 +92,4 @@ class Cluster:
         command = [str(self._programs / program), *arguments]
         if os.geteuid():
             return command
-        return ["setpriv", f"--reuid={_USER}", f"--regid={_USER}", "--clear-groups", *command]
+        return ["setpriv", f"--reuid={_USER}", f"--regid={_USER}", "--clear-groups", "--pdeathsig", "INT", *command]

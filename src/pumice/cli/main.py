@@ -15,6 +15,7 @@ COMMANDS: Mapping[str, Target] = MappingProxyType(
         "demo": Target("pumice.cli.demo.command:demo", "Show the whole way of a model on the bundled one."),
         "serve": Target("pumice.cli.serve:serve", "Serve models over REST and gRPC until SIGTERM or Ctrl-C."),
         "predict": Target("pumice.cli.predict:predict", "Ask a model of a running server."),
+        "batch": Target("pumice.cli.batch.command:batch", "Run a model over a file."),
         "bench": Target("pumice.cli.bench.command:bench", "Measure how fast a model is served."),
         "doctor": Target("pumice.cli.doctor.command:doctor", "Tell what this machine offers, and what is missing."),
     }
