@@ -12,7 +12,7 @@ from onnx import AttributeProto, FunctionProto, GraphProto, ModelProto, SparseTe
 from pumice.domain.errors import BadArtefact, BadSetting
 from pumice.domain.model import Trust
 from pumice.engines.onnx import OnnxEngine
-from pumice.engines.onnx.external import check_external_data
+from pumice.engines.safety import check_external_data
 from tests.engines.graphs import config_of, mlp, node, tensor
 
 

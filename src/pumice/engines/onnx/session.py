@@ -8,10 +8,9 @@ from typing import Any
 from pumice.domain.errors import BadArtefact, BadSetting, MissingDependency
 from pumice.domain.model import Parameter
 from pumice.engines.base import EngineConfig
-from pumice.engines.onnx.external import check_external_data
 from pumice.engines.onnx.options import OnnxOptions, read_options
 from pumice.engines.onnx.providers import choose, runtime_providers, settle
-from pumice.engines.safety import refuse_unsafe
+from pumice.engines.safety import check_external_data, refuse_unsafe
 
 _ERRORS_ONLY = 3
 _NO_VERSION = 2**63 - 1

@@ -4,6 +4,7 @@ Nothing here runs or imports anything that the file brings along, or unpacks it 
 """
 
 from pumice.engines.safety.check import refuse_unsafe
+from pumice.engines.safety.onnx import check_external_data
 from pumice.engines.safety.safetensors import check_safetensors
 
-__all__ = ["check_safetensors", "refuse_unsafe"]
+__all__ = ["check_external_data", "check_safetensors", "refuse_unsafe"]

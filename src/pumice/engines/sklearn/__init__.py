@@ -1,0 +1,5 @@
+"""scikit-learn models in the skops format."""
+
+from pumice.engines.sklearn.engine import SklearnEngine
+
+__all__ = ["SklearnEngine"]
