@@ -116,6 +116,40 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         ),
     ] = 0
     max_body_bytes: Annotated[int, Meta(description="Largest request body (bytes).", ge=1)] = 64 * 1024 * 1024
+    max_inflight_bytes: Annotated[
+        int,
+        Meta(
+            description="Most memory for the bodies of all requests of one front process that are being read or"
+            " answered, bodies up to 64 KiB aside (bytes); more are refused with 503.",
+            ge=1,
+        ),
+    ] = 1024 * 1024 * 1024
+    max_connections: Annotated[
+        int, Meta(description="Most open connections over HTTP of one front process; more are refused with 503.", ge=1)
+    ] = 10_000
+    header_timeout: Annotated[
+        float, Meta(description="Longest that the head of a request may take to come (s).", gt=0)
+    ] = 10.0
+    body_timeout: Annotated[
+        float, Meta(description="Longest that a body may take to come (s), besides what `min_rate` gives it.", gt=0)
+    ] = 30.0
+    send_timeout: Annotated[
+        float,
+        Meta(
+            description="Longest that a caller may leave its answer unread (s), besides what `min_rate` gives it.", gt=0
+        ),
+    ] = 30.0
+    min_rate: Annotated[
+        int,
+        Meta(description="Each so many bytes of a body, or of an answer, give a slow caller one second more.", ge=1),
+    ] = 1024
+    idle_timeout: Annotated[
+        float, Meta(description="How long a connection without a request stays open (s).", gt=0)
+    ] = 75.0
+    cors_origins: Annotated[
+        tuple[str, ...],
+        Meta(description="Origins whose pages may call, exact as in `https://example.org`; none are by default."),
+    ] = ()
     result_ttl: Annotated[float, Meta(description="How long results of tasks are kept (s).", gt=0)] = 86_400.0
     task_concurrency: Annotated[int, Meta(description="Asynchronous tasks that run at once.", ge=1)] = 64
     max_tasks: Annotated[int, Meta(description="Most unfinished asynchronous tasks; more are refused.", ge=1)] = (

@@ -54,7 +54,7 @@ def busy(url: str, model: str, gate: Path) -> Iterator[Future[httpx.Response]]:
             yield held
         finally:
             gate.touch()
-        assert held.result().status_code == 200
+        assert held.result().status_code == 200, held.result().text
 
 
 def behind(url: str, model: str, gate: Path, calls: list[Callable[[], httpx.Response]]) -> list[httpx.Response]:

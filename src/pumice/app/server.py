@@ -202,13 +202,29 @@ def _http_server(settings: Settings, inference: Inference, tasks: Tasks) -> uvic
     import uvicorn
 
     from pumice.gateway.http.app import HttpContext, http_app
-    from pumice.gateway.http.hot.infer import SUFFIX, InferHandler, too_large
-    from pumice.gateway.http.hot.protocol import HotRoute, hot_protocol
+    from pumice.gateway.http.budget import Budget
+    from pumice.gateway.http.cors import Cors
+    from pumice.gateway.http.hot.infer import SUFFIX, InferHandler
+    from pumice.gateway.http.hot.limits import HttpLimits
+    from pumice.gateway.http.hot.protocol import hot_protocol
+    from pumice.gateway.http.hot.route import HotRoute
 
     limit = settings.max_body_bytes
-    route = HotRoute(InferHandler(inference, limit), SUFFIX, limit, too_large)
+    limits = HttpLimits(
+        max_body=limit,
+        max_connections=settings.max_connections,
+        header_timeout=settings.header_timeout,
+        body_timeout=settings.body_timeout,
+        min_rate=settings.min_rate,
+        idle_timeout=settings.idle_timeout,
+        send_timeout=settings.send_timeout,
+    )
+    budget = Budget(settings.max_inflight_bytes)
+    cors = Cors(settings.cors_origins) if settings.cors_origins else None
+    route = HotRoute(InferHandler(inference, limit), SUFFIX, limits, budget, cors)
+    context = HttpContext(inference=inference, tasks=tasks, max_body_bytes=limit, budget=budget, cors=cors)
     config = uvicorn.Config(
-        http_app(HttpContext(inference=inference, tasks=tasks, max_body_bytes=limit)),
+        http_app(context),
         host=settings.host,
         port=settings.port,
         http=hot_protocol(route),
@@ -217,7 +233,6 @@ def _http_server(settings: Settings, inference: Inference, tasks: Tasks) -> uvic
         log_config=None,
         access_log=False,
         server_header=False,
-        timeout_keep_alive=75,
         backlog=4096,
         timeout_graceful_shutdown=max(1, int(settings.drain_timeout)),
     )

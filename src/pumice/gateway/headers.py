@@ -14,6 +14,9 @@ MODEL_VERSION = "x-model-version"
 TIMEOUT_MS = "x-timeout-ms"
 TRACEPARENT = "traceparent"
 
+SAFE_HEADERS = ((b"x-content-type-options", b"nosniff"),)
+"""Headers of every HTTP answer."""
+
 MAX_REQUEST_ID = 128
 """Longest request id that is taken from a caller (characters)."""
 

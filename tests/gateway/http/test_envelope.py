@@ -66,7 +66,7 @@ def test_under_oip_and_kserve_it_has_their_shape(client: httpx.Client, path: str
     [
         ("GET", "/predict", {"POST"}),
         ("PUT", "/predict", {"POST"}),
-        ("DELETE", "/result/1", {"GET", "HEAD"}),
+        ("PUT", "/result/1", {"GET", "HEAD", "DELETE"}),
         ("POST", "/metrics", {"GET", "HEAD"}),
         ("GET", "/v2/models/double/infer", {"POST"}),
         ("GET", "/v1/models/double:explain", {"POST"}),

@@ -17,6 +17,8 @@ from pumice.gateway.http.endpoint import Endpoint
 from pumice.gateway.http.envelope import Envelope
 from pumice.gateway.http.replies import error_reply, http_error_reply
 
+_ELSEWHERE = "elsewhere"  # stands where the hot path answers POST
+
 __all__ = ["HttpContext", "all_endpoints", "http_app"]
 
 
@@ -27,7 +29,7 @@ def http_app(context: HttpContext) -> ASGIApp:
     """
     app = Starlette(
         routes=[_route(endpoint) for endpoint in all_endpoints(context)],
-        middleware=[Middleware(Envelope)],
+        middleware=[Middleware(Envelope, context.budget, context.cors)],
         exception_handlers={PumiceError: _refuse, HTTPException: _refuse_http},
     )
     app.router.redirect_slashes = False
@@ -67,4 +69,15 @@ async def _refuse(request: Request, error: Exception) -> Response:
 
 async def _refuse_http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - it is registered for these only
+    if error.status_code == 405:
+        error.headers = {"Allow": ", ".join(sorted(_methods_at(request)))}
     return http_error_reply(request, error)
+
+
+def _methods_at(request: Request) -> set[str]:
+    """What a path takes; a path may have a route for each method."""
+    found: set[str] = set()
+    for route in request.app.routes:
+        if route.path_regex.match(request.scope["path"]) and route.endpoint.__name__ != _ELSEWHERE:
+            found |= route.methods
+    return found or {"POST"}

@@ -8,6 +8,8 @@ from typing import Protocol
 
 from pumice.__about__ import __version__
 from pumice.domain.model import Profile
+from pumice.gateway.http.budget import Budget
+from pumice.gateway.http.cors import Cors
 from pumice.observe.observed import Observed
 from pumice.service.inference import Inference
 from pumice.service.tasks import Tasks
@@ -37,6 +39,8 @@ class HttpContext:
         inference: The operation, and the catalogue of what is served.
         tasks: The asynchronous form of it.
         max_body_bytes: Largest body of a request, before and after decompression (bytes).
+        budget: What the bodies of all requests may take together.
+        cors: Other origins whose pages may call; None: none.
         started: When the server started (Unix time, s).
         server: Name of the server.
         version: Its version.
@@ -45,6 +49,8 @@ class HttpContext:
     inference: Inference
     tasks: Tasks
     max_body_bytes: int
+    budget: Budget = field(default_factory=lambda: Budget(1 << 30))
+    cors: Cors | None = None
     started: float = field(default_factory=time.time)
     server: str = "pumice"
     version: str = __version__

@@ -48,6 +48,12 @@ STATUSES: Mapping[type[e.PumiceError], int] = MappingProxyType(
 )
 """Error class -> HTTP status; a test holds it against the whole tree."""
 
+OIP_SHAPED = ("/v2", "/v1/models")
+"""Beginnings of the paths whose protocols have ``{"error": …}``; everywhere else a problem document is sent."""
+
+MAX_DETAIL = 2000
+"""Longest message that is sent (characters): names that a caller made up stand in it."""
+
 _log = logging.getLogger("pumice.gateway.http")
 
 
@@ -88,9 +94,20 @@ def status_of(error: e.PumiceError) -> int:
     return 500  # not reached: the root is in the table
 
 
+def is_oip_shaped(path: str) -> bool:
+    """Whether errors under this path are told as ``{"error": …}``."""
+    return any(path == start or path.startswith((f"{start}/", f"{start}?")) for start in OIP_SHAPED)
+
+
+def detail_of(error: e.PumiceError) -> str:
+    """Return the message of an error, cut to `MAX_DETAIL`."""
+    message = error.message
+    return message if len(message) <= MAX_DETAIL else f"{message[: MAX_DETAIL - 1]}…"
+
+
 def problem(error: e.PumiceError, request_id: str) -> bytes:
     """Return the problem document of an error as JSON (media type `PROBLEM_JSON`)."""
-    return problem_document(status_of(error), error.code, error.title, error.message, request_id)
+    return problem_document(status_of(error), error.code, error.title, detail_of(error), request_id)
 
 
 def problem_document(status: int, code: str, title: str, detail: str, request_id: str) -> bytes:
@@ -100,7 +117,7 @@ def problem_document(status: int, code: str, title: str, detail: str, request_id
 
 def oip_error(error: e.PumiceError) -> bytes:
     """Return ``{"error": message}``, the shape of OIP and KServe v1."""
-    return msgspec.json.encode(OipError(error.message))
+    return msgspec.json.encode(OipError(detail_of(error)))
 
 
 def retry_after(error: e.PumiceError) -> str | None:

@@ -11,8 +11,8 @@ import msgspec
 
 from pumice.domain.errors import PumiceError, Unavailable
 from pumice.gateway.http.endpoint import Answer, Doc, Endpoint, Text
-from pumice.gateway.http.errors import PROBLEM_JSON, STATUSES, OipError, Problem
-from pumice.gateway.http.replies import JSON, is_oip_shaped
+from pumice.gateway.http.errors import PROBLEM_JSON, STATUSES, OipError, Problem, is_oip_shaped
+from pumice.gateway.http.replies import JSON
 
 GROUPS: Mapping[str, Text] = {
     "oip": Text("Open Inference Protocol v2", "开放推理协议 v2"),

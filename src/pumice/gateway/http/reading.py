@@ -16,6 +16,7 @@ from pumice.domain.errors import Cancelled, ModelNotReady, PumiceError, TooLarge
 from pumice.domain.model import Profile
 from pumice.domain.request import InferRequest
 from pumice.gateway import headers
+from pumice.gateway.http.budget import Held
 from pumice.gateway.http.compression import decompress
 from pumice.gateway.http.context import Served
 from pumice.gateway.http.errors import status_of
@@ -53,8 +54,10 @@ async def read_body(request: Request, limit: int) -> bytes:
 
     Raises:
         TooLarge: It is larger.
+        Overloaded: The bodies of all requests together are too large.
         MalformedInput: Its compression is unknown or broken.
     """
+    held: Held = request.state.held
     declared = request.headers.get("content-length", "")
     if declared.isdigit() and int(declared) > limit:
         raise TooLarge("the body", int(declared), limit)
@@ -64,8 +67,14 @@ async def read_body(request: Request, limit: int) -> bytes:
         size += len(part)
         if size > limit:
             raise TooLarge("the body", size, limit)
+        held.grow(size)
         parts.append(part)
-    return decompress(b"".join(parts), request.headers.get("content-encoding", ""), limit)
+    body = b"".join(parts)
+    coding = ", ".join(request.headers.getlist("content-encoding"))
+    if coding:
+        body = decompress(body, coding, limit)
+        held.grow(size + len(body))
+    return body
 
 
 def profile_of(served: Served) -> Profile:

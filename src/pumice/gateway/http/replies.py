@@ -17,9 +17,6 @@ from pumice.gateway.http import errors
 
 JSON = "application/json"
 
-OIP_SHAPED = ("/v2", "/v1/models")
-"""Beginnings of the paths whose protocols have ``{"error": …}``; everywhere else a problem document is sent."""
-
 _LINGER_S = 1.0
 _log = logging.getLogger("pumice.gateway.http")
 _encode = msgspec.json.Encoder().encode
@@ -29,11 +26,6 @@ def json_reply(body: object, status: int = 200, headers: dict[str, str] | None =
     """Answer with a value as JSON; ``bytes`` are JSON already."""
     content = body if isinstance(body, bytes) else _encode(body)
     return Response(content, status, headers, JSON)
-
-
-def is_oip_shaped(path: str) -> bool:
-    """Whether errors under this path are told as ``{"error": …}``."""
-    return any(path == start or path.startswith((f"{start}/", f"{start}?")) for start in OIP_SHAPED)
 
 
 def error_reply(request: Request, error: PumiceError) -> Response:
@@ -50,7 +42,7 @@ def error_reply(request: Request, error: PumiceError) -> Response:
     if isinstance(error, TooLarge):
         kind = _LastReply
         headers["connection"] = "close"
-    if is_oip_shaped(request.url.path):
+    if errors.is_oip_shaped(request.url.path):
         return kind(errors.oip_error(error), status, headers, JSON)
     return kind(errors.problem(error, request.state.request_id), status, headers, errors.PROBLEM_JSON)
 
@@ -66,7 +58,7 @@ def http_error_reply(request: Request, error: HTTPException) -> Response:
     code, title, detail = _HTTP_ONLY.get(error.status_code, ("http", error.detail, error.detail))
     headers = dict(error.headers or {})
     detail = detail.format(path=request.url.path, method=request.method, allow=headers.get("Allow", "nothing"))
-    if is_oip_shaped(request.url.path):
+    if errors.is_oip_shaped(request.url.path):
         return Response(_encode(errors.OipError(detail)), error.status_code, headers, JSON)
     body = errors.problem_document(error.status_code, code, title, detail, request.state.request_id)
     return Response(body, error.status_code, headers, errors.PROBLEM_JSON)

@@ -5,11 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from pumice.gateway.http.budget import FREE_BYTES, Held
+
 if TYPE_CHECKING:
     from pumice.gateway.http.hot.protocol import HotProtocol
 
 _JOIN_BELOW = 64 * 1024
 """Answers below this go out as one piece; joining larger ones would copy them once more (bytes)."""
+
+_SMALL_PART = 4096
+_FEW_PARTS = 64
+"""From so many pieces on, small ones are put together, or a body sent byte by byte would take forty times its size."""
 
 Handler = Callable[["Exchange"], None]
 """Takes a whole request; answers it now or later by `Exchange.respond`. It raises nothing."""
@@ -27,15 +33,17 @@ class Head:
 
     Attributes:
         path: Path of the request, percent-encoded.
-        headers: Values by name in lower case; of a name that comes twice, the last.
+        headers: Values by name in lower case; those of a name that comes twice are joined by commas.
+        more: Header lines that the answer carries besides.
         notes: What the handler has read out of the headers; clients send the same head again and again.
     """
 
-    __slots__ = ("headers", "notes", "path")
+    __slots__ = ("headers", "more", "notes", "path")
 
-    def __init__(self, path: bytes, headers: list[tuple[bytes, bytes]]) -> None:
+    def __init__(self, path: bytes, headers: dict[bytes, bytes], more: bytes = b"") -> None:
         self.path = path
-        self.headers = dict(headers)
+        self.headers = headers
+        self.more = more
         self.notes: object = None
 
 
@@ -56,6 +64,7 @@ class Exchange:
     """
 
     __slots__ = (
+        "_held",
         "_parts",
         "_protocol",
         "_size",
@@ -70,7 +79,7 @@ class Exchange:
 
     message_event = _NoEvent()
 
-    def __init__(self, protocol: HotProtocol, head: Head, parts: list[bytes], *, keep_alive: bool) -> None:
+    def __init__(self, protocol: HotProtocol, head: Head, parts: list[bytes | bytearray], *, keep_alive: bool) -> None:
         self.response_complete = False
         self.disconnected = False
         self.keep_alive = keep_alive
@@ -79,14 +88,39 @@ class Exchange:
         self.queued = False
         self.abandoned: Callable[[], None] | None = None
         self._protocol = protocol
-        self._parts = parts
+        self._parts: list[bytes | bytearray] = parts
         self._size = 0
+        self._held: Held | None = None
 
     def add(self, part: bytes) -> int:
         """Keep a piece of the body and return the size so far (bytes)."""
-        self._parts.append(part)
+        parts = self._parts
+        if len(part) >= _SMALL_PART or len(parts) < _FEW_PARTS:
+            parts.append(part)
+        elif type(parts[-1]) is bytearray and len(parts[-1]) < _SMALL_PART:
+            parts[-1] += part
+        else:
+            parts.append(bytearray(part))
         self._size += len(part)
         return self._size
+
+    def hold(self, size: int) -> None:
+        """Count a body, or what it became, in the budget of all bodies if it is large.
+
+        Raises:
+            Overloaded: All bodies together are too large.
+        """
+        if size <= FREE_BYTES:
+            return
+        if self._held is None:
+            self._held = Held(self._protocol.route.budget)
+        self._held.grow(size)
+
+    def release(self) -> None:
+        """Let go of the body."""
+        self._parts = []
+        if self._held is not None:
+            self._held.release()
 
     @property
     def caller(self) -> str:
@@ -97,9 +131,11 @@ class Exchange:
     def body(self) -> bytes:
         """The whole body; large ones are joined once."""
         parts = self._parts
-        if len(parts) != 1:
+        if len(parts) != 1 or type(parts[0]) is not bytes:
             self._parts = parts = [b"".join(parts)]
-        return parts[0]
+        whole = parts[0]
+        assert type(whole) is bytes  # noqa: S101 - joined above if it was not
+        return whole
 
     def respond(self, status_line: bytes, headers: Sequence[bytes], body: Sequence[bytes]) -> None:
         """Write the answer; does nothing if the caller has gone.
@@ -115,13 +151,14 @@ class Exchange:
         self.abandoned = None  # it leads back here: without the circle no garbage is left to collect
         size = sum(map(len, body))
         head = [status_line, self._protocol.common_headers(), *headers, b"content-length: %d\r\n" % size]
+        head.append(self.head.more)
         head.append(b"\r\n" if self.keep_alive else b"connection: close\r\n\r\n")
         transport = self._protocol.transport
         if size < _JOIN_BELOW:
             transport.write(b"".join((*head, *body)))
         else:
             transport.writelines((b"".join(head), *body))
-        self._parts = []
+        self.release()
         if not self.keep_alive:
-            transport.close()
+            self._protocol.hang_up(heard=self.complete)
         self._protocol.on_response_complete()

@@ -5,15 +5,14 @@ from __future__ import annotations
 import logging
 import re
 import time
-import zlib
 from urllib.parse import unquote
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
-from pumice.domain.errors import MalformedInput, ModelNotFound, ModelNotReady, PumiceError, TooLarge
+from pumice.domain.errors import MalformedInput, ModelNotFound, ModelNotReady, PumiceError
 from pumice.domain.request import InferResult
 from pumice.gateway.headers import choose_request_id, deadline_of
-from pumice.gateway.http.compression import decompress
+from pumice.gateway.http.compression import COMPRESS_FROM, compress, decompress, negotiate
 from pumice.gateway.http.errors import internal_error, oip_error, retry_after, status_of
 from pumice.gateway.http.hot.exchange import Exchange
 from pumice.protocol.oip.flat_json import FlatReader
@@ -38,9 +37,6 @@ _OK = STATUS_LINE[200]
 
 _MOST_ROUTES = 4096
 """Paths that are remembered; a name can be percent-encoded in countless ways."""
-
-_COMPRESS_FROM = 4096
-"""Answers below this are not worth compressing (bytes)."""
 
 
 class InferHandler:
@@ -80,7 +76,7 @@ class InferHandler:
             if notes.timeout_ms:
                 request.deadline = deadline_of(notes.timeout_ms, started)
             request.traceparent = notes.traceparent
-            done = _Answer(exchange, served, wire, notes.accept if self._compress else b"", started)
+            done = _Answer(exchange, served, wire, notes.coding if self._compress else b"", started)
             exchange.abandoned = self._inference.submit(served, request, done).cancel
         except PumiceError as error:
             fail(exchange, served, error, request_id, started)
@@ -103,7 +99,9 @@ class InferHandler:
     def _decode(self, exchange: Exchange, notes: _Notes, served: ServedVersion, reader: FlatReader) -> WireRequest:
         body = exchange.body
         if notes.encoding:
+            size = len(body)
             body = decompress(body, notes.encoding, self._max_body)
+            exchange.hold(size + len(body))
         length = notes.json_length
         if length is None:
             return reader.read(body) or decode_infer(body)
@@ -117,14 +115,14 @@ class InferHandler:
 class _Notes:
     """The headers that matter here, read once for all requests with the same head."""
 
-    __slots__ = ("accept", "encoding", "json_length", "request_id", "timeout_ms", "traceparent")
+    __slots__ = ("coding", "encoding", "json_length", "request_id", "timeout_ms", "traceparent")
 
     def __init__(self, headers: dict[bytes, bytes]) -> None:
         self.request_id = _text(headers, b"x-request-id")
         self.timeout_ms = _text(headers, b"x-timeout-ms")
         self.traceparent = _text(headers, b"traceparent")
         self.encoding = _text(headers, b"content-encoding")
-        self.accept = headers.get(b"accept-encoding", b"")
+        self.coding = negotiate(headers.get(b"accept-encoding", b""))
         length = headers.get(b"inference-header-content-length")
         self.json_length = None if length is None else length.decode("latin-1")
 
@@ -136,15 +134,15 @@ def _text(headers: dict[bytes, bytes], name: bytes) -> str:
 class _Answer:
     """What is kept of a request until its batch is back."""
 
-    __slots__ = ("_accept", "_exchange", "_served", "_started", "_wire")
+    __slots__ = ("_coding", "_exchange", "_served", "_started", "_wire")
 
     def __init__(
-        self, exchange: Exchange, served: ServedVersion, wire: WireRequest, accept: bytes, started: float
+        self, exchange: Exchange, served: ServedVersion, wire: WireRequest, coding: bytes, started: float
     ) -> None:
         self._exchange = exchange
         self._served = served
         self._wire = wire
-        self._accept = accept
+        self._coding = coding
         self._started = started
 
     def __call__(self, result: InferResult | None, error: PumiceError | None) -> None:
@@ -162,8 +160,9 @@ class _Answer:
             content,
             b"x-request-id: %s\r\nx-model-version: %s\r\n" % (request_id.encode(), result.version.encode()),
         ]
-        if self._accept:
-            body = _compressed(body, self._accept, headers)
+        if self._coding and sum(map(len, body)) >= COMPRESS_FROM:
+            body = compress(body, self._coding)
+            headers.append(b"content-encoding: %s\r\nvary: accept-encoding\r\n" % self._coding)
         self._exchange.respond(_OK, headers, body)
         self._served.stats.finished(PROTOCOL, "200", time.monotonic() - self._started)
 
@@ -181,22 +180,3 @@ def fail(exchange: Exchange, served: ServedVersion | None, error: PumiceError, r
     if status >= 500:
         _log.warning("request failed", extra={"request_id": request_id, "status": status, "problem": error.message})
     exchange.respond(STATUS_LINE[status], headers, [oip_error(error)])
-
-
-def too_large(size: int, limit: int) -> bytes:
-    """Body of the answer to a request that is not read because of its size."""
-    return oip_error(TooLarge("the body", size, limit))
-
-
-def _compressed(body: list[bytes], accept: bytes, headers: list[bytes]) -> list[bytes]:
-    if sum(map(len, body)) < _COMPRESS_FROM:
-        return body
-    if b"gzip" in accept:
-        coding, window = b"gzip", 16 + zlib.MAX_WBITS
-    elif b"deflate" in accept:
-        coding, window = b"deflate", zlib.MAX_WBITS
-    else:
-        return body
-    compressor = zlib.compressobj(1, zlib.DEFLATED, window)
-    headers.append(b"content-encoding: %s\r\nvary: accept-encoding\r\n" % coding)
-    return [*(compressor.compress(part) for part in body), compressor.flush()]

@@ -1,0 +1,1 @@
+"""What attackers and broken clients send, over real sockets to real servers."""

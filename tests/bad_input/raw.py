@@ -1,0 +1,121 @@
+"""A connection whose bytes a test chooses, and the answers read off it."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+from types import TracebackType
+from typing import NamedTuple, Self
+from urllib.parse import urlsplit
+
+LIMIT_S = 20.0
+ROW = b'{"inputs":[{"name":"x","shape":[1,4],"datatype":"FP32","data":[1,2,3,4]}]}'
+
+
+class Answered(NamedTuple):
+    """An answer."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+class Raw:
+    """A connection; use it in a ``with`` block."""
+
+    def __init__(self, url: str) -> None:
+        parts = urlsplit(url)
+        self.socket = socket.create_connection((parts.hostname, parts.port), timeout=LIMIT_S)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._buffer = b""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.socket.close()
+
+    def send(self, *parts: bytes) -> None:
+        for part in parts:
+            self.socket.sendall(part)
+
+    def try_send(self, part: bytes) -> bool:
+        """Send; whether the other side still takes it."""
+        try:
+            self.socket.sendall(part)
+        except OSError:
+            return False
+        return True
+
+    def read(self, method: str = "GET") -> Answered:
+        """Read one final answer; interim ones are passed over."""
+        while True:
+            head = self._until(b"\r\n\r\n")
+            lines = head.decode("latin-1").split("\r\n")
+            status = int(lines[0].split()[1])
+            if status >= 200:
+                break
+        headers = {
+            name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines[1:] if line)
+        }
+        if method == "HEAD" or status == 204:
+            return Answered(status, headers, b"")
+        if headers.get("transfer-encoding") == "chunked":
+            return Answered(status, headers, self._chunks())
+        return Answered(status, headers, self._exactly(int(headers["content-length"])))
+
+    def closed(self) -> bool:
+        """Whether the other side closes without another word."""
+        try:
+            return not self._buffer and self.socket.recv(1) == b""
+        except ConnectionResetError:
+            return True
+
+    def _chunks(self) -> bytes:
+        body = b""
+        while True:
+            size = int(self._until(b"\r\n"), 16)
+            body += self._exactly(size + 2)[:-2]
+            if not size:
+                return body
+
+    def _until(self, end: bytes) -> bytes:
+        while end not in self._buffer:
+            self._more()
+        head, _, self._buffer = self._buffer.partition(end)
+        return head
+
+    def _exactly(self, size: int) -> bytes:
+        while len(self._buffer) < size:
+            self._more()
+        body, self._buffer = self._buffer[:size], self._buffer[size:]
+        return body
+
+    def _more(self) -> None:
+        data = self.socket.recv(65536)
+        if not data:
+            msg = f"closed after {self._buffer[:200]!r}"
+            raise ConnectionError(msg)
+        self._buffer += data
+
+
+def post(path: str, body: bytes = b"", *headers: str, length: int | None = None) -> bytes:
+    """A whole request."""
+    size = len(body) if length is None else length
+    lines = [f"POST {path} HTTP/1.1", "Host: test", f"Content-Length: {size}", *headers, "", ""]
+    return "\r\n".join(lines).encode("latin-1") + body
+
+
+def get(path: str, *headers: str) -> bytes:
+    """A whole request without a body."""
+    return "\r\n".join([f"GET {path} HTTP/1.1", "Host: test", *headers, "", ""]).encode("latin-1")
+
+
+def memory_of(pid: int) -> int:
+    """Memory that is a process's own, its part of what it shares included (PSS, bytes)."""
+    for line in Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii").splitlines():
+        if line.startswith("Pss:"):
+            return int(line.split()[1]) * 1024
+    raise AssertionError(pid)
