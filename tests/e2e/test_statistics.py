@@ -12,7 +12,7 @@ import tritonclient.grpc as triton_grpc  # type: ignore[import-untyped]
 import tritonclient.http as triton_http  # type: ignore[import-untyped]
 
 from tests.support.server import RunningServer
-from tests.support.wire import infer
+from tests.support.wire import infer, metric
 
 MODELS = (
     "double=tests.support.models:Doubler",
@@ -79,6 +79,13 @@ def test_statistics_add_up(server: RunningServer, http: Any, grpc: Any) -> None:
     # each request ran alone, so requests and batches took the same time
     assert abs(sum(told["ns"] for told in by_size.values()) - times["compute_infer"]["ns"]) <= 3
     assert stats["last_inference"] > 1_700_000_000_000
+
+    assert metric(server.url, "nv_inference_request_success", model="picky") == 3
+    assert metric(server.url, "nv_inference_request_failure", model="picky", reason="BACKEND") == 1
+    assert metric(server.url, "nv_inference_count", model="picky") == 5
+    assert metric(server.url, "nv_inference_exec_count", model="picky") == 3
+    told = metric(server.url, "nv_inference_compute_infer_duration_us", model="picky")
+    assert abs(told - times["compute_infer"]["ns"] / 1000) <= 1
 
     [message] = grpc.get_inference_statistics("picky", "1").model_stats
     assert (message.inference_count, message.execution_count) == (5, 3)

@@ -54,6 +54,11 @@ def test_the_first_model(load: Load) -> None:
     assert answer["y"].tolist() == [[2.0] * 4] * 2
 
 
+def test_an_answer_in_parts(load: Load) -> None:
+    parts = load("Speller").stream({"text_input": np.array([b"one two"], dtype=object)}, {})
+    assert [part["text_output"].tolist() for part in parts] == [[b"one"], [b"two"]]
+
+
 def test_counting_words(load: Load) -> None:
     texts = np.array([b"one two", b"", b"a b c"], dtype=object)
     assert load("WordCount").run({"text": texts}, {})["words"].tolist() == [2, 0, 3]
@@ -78,4 +83,4 @@ def test_a_folder_with_weights(load: Load, tmp_path: Path) -> None:
 
 
 def test_every_shown_model_is_tested() -> None:
-    assert set(MODELS) == {"Doubler", "WordCount", "Scaler", "Linear"}
+    assert set(MODELS) == {"Doubler", "WordCount", "Scaler", "Linear", "Speller"}

@@ -20,7 +20,7 @@ class Metric:
     """
 
     name: str
-    kind: Literal["counter", "gauge", "histogram"]
+    kind: Literal["counter", "gauge", "histogram", "unknown"]
     help: str
     labels: tuple[str, ...] = _MODEL
 
@@ -74,6 +74,44 @@ REPLICA_MEMORY = Metric(
 )
 INFO = Metric("pumice_info", "gauge", "Always 1; the server's version is in the label.", ("server_version",))
 
+NV_SUCCESS = Metric("nv_inference_request_success", "unknown", "Requests that were answered (Triton's name).")
+NV_FAILURE = Metric(
+    "nv_inference_request_failure",
+    "unknown",
+    "Requests that were answered with an error, by Triton's reasons (Triton's name).",
+    (*_MODEL, "reason"),
+)
+NV_COUNT = Metric("nv_inference_count", "unknown", "Rows that were run (Triton's name).")
+NV_EXEC_COUNT = Metric("nv_inference_exec_count", "unknown", "Batches that were run (Triton's name).")
+NV_PENDING = Metric("nv_inference_pending_request_count", "gauge", "Requests that wait now (Triton's name).")
+NV_CACHE_HITS = Metric("nv_cache_num_hits_per_model", "unknown", "Answers from the cache (Triton's name).")
+NV_CACHE_MISSES = Metric("nv_cache_num_misses_per_model", "unknown", "Look-ups in vain (Triton's name).")
+NV_DURATIONS = tuple(
+    Metric(f"nv_inference_{part}_duration_us", "unknown", f"{told} of all requests, in microseconds (Triton's name).")
+    for part, told in (
+        ("request", "Time to the answer"),
+        ("queue", "Time in the queue"),
+        ("compute_input", "Time from the batch's start to the model"),
+        ("compute_infer", "Time in the model"),
+        ("compute_output", "Time from the model to the answer"),
+    )
+)
+
+NV_REASONS = ("REJECTED", "CANCELED", "BACKEND", "OTHER")
+"""Values of the label ``reason`` of `NV_FAILURE`."""
+
+ALIASES = (
+    NV_SUCCESS,
+    NV_FAILURE,
+    NV_COUNT,
+    NV_EXEC_COUNT,
+    NV_PENDING,
+    NV_CACHE_HITS,
+    NV_CACHE_MISSES,
+    *NV_DURATIONS,
+)
+"""The same counts under Triton's names, for its dashboards and autoscalers; they lack the ending of counters."""
+
 METRICS = (
     REQUESTS,
     REQUEST_SECONDS,
@@ -90,5 +128,6 @@ METRICS = (
     REPLICA_CPU,
     REPLICA_MEMORY,
     INFO,
+    *ALIASES,
 )
 """All of ours. The gateway's own process is told by Prometheus's standard ``process_*`` metrics besides."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import accumulate
 from pathlib import Path
 
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, UnknownMetricFamily
 from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
@@ -19,6 +19,18 @@ from pumice.observe.stats import Histogram
 
 _TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+
+
+_REASONS = {
+    "503": "REJECTED",
+    "429": "REJECTED",
+    "UNAVAILABLE": "REJECTED",
+    "499": "CANCELED",
+    "CANCELLED": "CANCELED",
+    "500": "BACKEND",
+    "INTERNAL": "BACKEND",
+}
+"""Status -> Triton's reason for a failure; all others are ``OTHER``."""
 
 
 class ServingCollector(Collector):
@@ -47,8 +59,8 @@ class _Families:
     """All metrics of the catalogue, filled version by version."""
 
     def __init__(self) -> None:
-        kinds = {"counter": CounterMetricFamily, "gauge": GaugeMetricFamily}
-        self.values: dict[str, CounterMetricFamily | GaugeMetricFamily] = {
+        kinds = {"counter": CounterMetricFamily, "gauge": GaugeMetricFamily, "unknown": UnknownMetricFamily}
+        self.values: dict[str, CounterMetricFamily | GaugeMetricFamily | UnknownMetricFamily] = {
             metric.name: kinds[metric.kind](metric.name, metric.help, labels=metric.labels)
             for metric in catalogue.METRICS
             if metric.kind in kinds
@@ -80,6 +92,7 @@ class _Families:
         for result in dict.fromkeys((*catalogue.CACHE_RESULTS, *stats.cache)):
             self._value(catalogue.CACHE_REQUESTS, served, stats.cache[result], result)
         self._replicas(served)
+        self._aliases(served)
 
     def _replicas(self, served: Observed) -> None:
         states = [str(replica.state) for replica in served.replicas]
@@ -91,6 +104,26 @@ class _Families:
                 number = replica.name.rpartition("#")[2]
                 self._value(catalogue.REPLICA_CPU, served, used[0], number)
                 self._value(catalogue.REPLICA_MEMORY, served, used[1], number)
+
+    def _aliases(self, served: Observed) -> None:
+        stats = served.stats
+        self._value(catalogue.NV_SUCCESS, served, sum(stats.requests.values()) - stats.failed)
+        reasons = dict.fromkeys(catalogue.NV_REASONS, 0)
+        for (_, code), count in stats.requests.items():
+            if code[0] != "2" and code != "OK":
+                reasons[_REASONS.get(code, "OTHER")] += count
+        for reason, count in reasons.items():
+            self._value(catalogue.NV_FAILURE, served, count, reason)
+        self._value(catalogue.NV_COUNT, served, stats.rows)
+        self._value(catalogue.NV_EXEC_COUNT, served, sum(times.batches for times in stats.batches.values()))
+        self._value(catalogue.NV_PENDING, served, served.depth)
+        self._value(catalogue.NV_CACHE_HITS, served, stats.cache["hit"] + stats.cache["joined"])
+        self._value(catalogue.NV_CACHE_MISSES, served, stats.cache["miss"])
+        times = stats.in_batches
+        answered = stats.request_seconds.total - stats.failed_seconds
+        spent = (answered, stats.queue_seconds.total, times.input_s, times.infer_s, times.output_s)
+        for metric, seconds in zip(catalogue.NV_DURATIONS, spent, strict=True):
+            self._value(metric, served, round(seconds * 1e6))
 
     def _value(self, metric: Metric, served: Observed, value: float, *labels: str) -> None:
         self.values[metric.name].add_metric((served.name, served.version, *labels), value)

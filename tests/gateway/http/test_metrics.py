@@ -57,7 +57,7 @@ def test_what_is_declared_is_exported() -> None:
     version.replicas[0].__dict__["pid"] = os.getpid()
     version.stats.finished("http", "200", 0.001)
     families = {family.name: family for family in prometheus_text(exposition(version).render("")[0].decode())}
-    ours = {name: family for name, family in families.items() if name.startswith("pumice_")}
+    ours = {name: family for name, family in families.items() if name.startswith(("pumice_", "nv_"))}
     assert set(ours) == {metric.name.removesuffix("_total") for metric in catalogue.METRICS}
     for metric in catalogue.METRICS:
         family = ours[metric.name.removesuffix("_total")]

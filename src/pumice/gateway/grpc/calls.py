@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
+from functools import lru_cache
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
@@ -60,6 +61,7 @@ class Call:
             request.deadline = now + remaining
 
 
+@lru_cache(maxsize=4096)
 def address_of(peer: str) -> str:
     """Return the address in gRPC's word for a peer, as HTTP names it, so that a caller is the same on both.
 
