@@ -162,6 +162,20 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
             " `postgresql://USER:PASSWORD@HOST:PORT/DATABASE`; empty: a file in the home."
         ),
     ] = ""
+    webhook_hosts: Annotated[
+        str,
+        Meta(
+            description="Hosts that webhooks of tasks may go to, with commas: a name (its private addresses too),"
+            " `*.` and a domain, or `*` (public addresses only); empty: none."
+        ),
+    ] = ""
+    webhook_secret: Annotated[
+        str,
+        Meta(
+            description="Secret that signs webhooks, `whsec_` and base64; several with commas while one takes the"
+            " other's place; empty: the home's own, in `webhook.secret`."
+        ),
+    ] = ""
     task_lease: Annotated[
         float, Meta(description="A server that gives no sign for so long loses its tasks to others (s).", ge=1)
     ] = 30.0

@@ -141,6 +141,7 @@ class Server:
         return await start_grpc(inference, options)
 
     def _tasks(self, inference: Inference) -> Tasks:
+        from pumice.gateway.http.seed import told_json
         from pumice.service.tasks import TaskOptions, Tasks
 
         settings = self._settings
@@ -150,8 +151,10 @@ class Server:
             max_tasks=settings.max_tasks,
             database=settings.database,
             lease=settings.task_lease,
+            webhook_hosts=settings.webhook_hosts,
+            webhook_secret=settings.webhook_secret,
         )
-        return Tasks(inference, settings.home_path, options)
+        return Tasks(inference, settings.home_path, options, tell=told_json)
 
     def _serve(self, model: ModelSettings) -> None:
         path, manifest = resolve_source(model.source, model.manifest)

@@ -63,6 +63,7 @@ class SeedRequest(msgspec.Struct, forbid_unknown_fields=True):
         text: A text, or several.
         parameters: As in the Open Inference Protocol: the model's own, ``priority`` and ``timeout``.
         priority: 1 (most urgent) to 16; 8 if left out.
+        webhook: URL that is told when the task has ended, if the operator allows its host.
         ttl: How long the result is to be kept (s), at most as long as the server's setting; that long if left out.
     """
 
@@ -73,6 +74,7 @@ class SeedRequest(msgspec.Struct, forbid_unknown_fields=True):
     parameters: dict[str, Any] = {}
     priority: Annotated[int, Meta(ge=1, le=LOWEST_PRIORITY)] | None = None
     ttl: Annotated[float, Meta(gt=0)] | None = None
+    webhook: str = ""
 
 
 class Accepted(msgspec.Struct):
@@ -158,7 +160,7 @@ class _Seed:
         with counted(served, PROTOCOL, 202):
             inference, form = _inference(wanted, served)
             carry_headers(request, inference)
-            wish = TaskWish(form, ttl=wanted.ttl)
+            wish = TaskWish(form, ttl=wanted.ttl, webhook=wanted.webhook)
             task_id = await self._tasks.submit(model, wanted.version, inference, wish)
         headers = {"location": f"/result/{path_segment(task_id)}"}
         if wait is not None:
@@ -234,12 +236,21 @@ def _inference(wanted: SeedRequest, served: Served) -> tuple[InferRequest, str]:
 def _result_reply(record: TaskRecord, headers: dict[str, str]) -> Response:
     if record.result is not None:
         headers |= {MODEL_VERSION: record.result.version}
-        return json_reply(Completed(_told(record.result, record.face)), headers=headers)
+    return json_reply(told_json(record), headers=headers)
+
+
+def told_json(record: TaskRecord) -> bytes:
+    """The JSON in which a task's state is told."""
+    return msgspec.json.encode(_state(record))
+
+
+def _state(record: TaskRecord) -> Completed | Failed | Processing:
+    if record.result is not None:
+        return Completed(_told(record.result, record.face))
     if record.error is not None:
-        return json_reply(Failed(record.error.message, record.error.code), headers=headers)
+        return Failed(record.error.message, record.error.code)
     progress = record.progress
-    told = Progress(progress.done, progress.total, progress.ahead) if progress else None
-    return json_reply(Processing(told), headers=headers)
+    return Processing(Progress(progress.done, progress.total, progress.ahead) if progress else None)
 
 
 def _told(result: InferResult, form: str) -> object:

@@ -14,6 +14,8 @@ class TaskOptions:
         result_ttl: How long results are kept, and how long a task is tried while its model cannot answer (s).
         max_tasks: Most unfinished tasks; more are refused.
         database: SQLAlchemy URL of the PostgreSQL database that keeps them; empty: a file in the home.
+        webhook_hosts: Hosts that webhooks may go to, with commas; empty: webhooks are refused.
+        webhook_secret: Secrets that sign them, with commas; empty: the home's own.
         lease: How long a gateway may give no sign before others take its tasks (s).
     """
 
@@ -22,6 +24,8 @@ class TaskOptions:
     max_tasks: int = 1_000_000
     database: str = ""
     lease: float = 30.0
+    webhook_hosts: str = ""
+    webhook_secret: str = ""
 
     @property
     def every(self) -> float:

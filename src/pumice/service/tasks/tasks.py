@@ -6,21 +6,32 @@ import asyncio
 import contextlib
 import importlib
 import logging
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pumice.db import Place
-from pumice.domain.errors import Cancelled, ModelNotReady, Overloaded, PumiceError, StorageFailed, TaskNotFound
+from pumice.domain.errors import (
+    BadSetting,
+    Cancelled,
+    ModelNotReady,
+    Overloaded,
+    PumiceError,
+    StorageFailed,
+    TaskNotFound,
+)
 from pumice.domain.request import InferRequest
 from pumice.service.tasks import codec
 from pumice.service.tasks.clock import Clock, SystemClock
 from pumice.service.tasks.options import TaskOptions, TaskWish
 from pumice.service.tasks.ports import Runner
 from pumice.service.tasks.record import Progress, TaskRecord
+from pumice.service.tasks.webhooks import Hosts, Signer, home_secret
 
 if TYPE_CHECKING:
     from pumice.db.tasks import TaskState
     from pumice.service.tasks.executor import Executor
+    from pumice.service.tasks.store import TaskStore
 
 _log = logging.getLogger("pumice.tasks")
 
@@ -38,14 +49,31 @@ class Tasks:
         home: The home, where the database is unless the options say otherwise.
         options: Limits.
         clock: The times; the machine's own if left out.
+        tell: Makes the JSON that webhooks tell of a task; without it there are none.
+
+    Raises:
+        BadSetting: The options of webhooks cannot be used.
     """
 
     def __init__(
-        self, runner: Runner, home: Path, options: TaskOptions | None = None, clock: Clock | None = None
+        self,
+        runner: Runner,
+        home: Path,
+        options: TaskOptions | None = None,
+        clock: Clock | None = None,
+        tell: Callable[[TaskRecord], bytes] | None = None,
     ) -> None:
         self._runner = runner
         self._options = options or TaskOptions()
         self._place = Place(home, self._options.database)
+        self._hosts = Hosts.of(self._options.webhook_hosts if tell else "")
+        self._tell = tell
+        self._delivery: asyncio.Task[None] | None = None
+        if self._options.webhook_secret:
+            Signer(self._options.webhook_secret)  # a wrong one shows at the start
+        elif self._hosts.patterns and not self._place.embedded:
+            allowed = "the same secret for all servers of the database: 'whsec_' and base64 of 32 random bytes"
+            raise BadSetting("webhook_secret", "nothing, with 'database' and 'webhook_hosts'", allowed)
         self._clock = clock or SystemClock()
         self._executor: Executor | None = None
         self._opening: asyncio.Task[Executor] | None = None
@@ -80,8 +108,10 @@ class Tasks:
             grace_s: Longest wait for the tasks that run (s).
         """
         self._stopped = True
-        if self._reopening is not None:
-            self._reopening.cancel()
+        for background in (self._reopening, self._delivery):
+            if background is not None:
+                background.cancel()
+                await asyncio.wait([background])
         if self._opening is not None:
             await asyncio.wait([self._opening])
         if self._executor is not None:
@@ -101,6 +131,8 @@ class Tasks:
             The task's id.
 
         Raises:
+            Unsupported: It wants a webhook, and none are allowed.
+            MalformedInput: It wants a webhook to where none may go.
             ModelNotFound: It is not served here.
             SignatureMismatch: It does not fit (if the model has loaded; else this shows when it runs).
             UncleanText: Its text is refused.
@@ -109,6 +141,8 @@ class Tasks:
             StorageFailed: It could not be stored. Like after all other errors, it is not accepted.
         """
         # one that loads is known by name, and will be ready; whether the request fits shows then
+        if wish is not None and wish.webhook:
+            self._hosts.target(wish.webhook)
         with contextlib.suppress(ModelNotReady):
             self._runner.check(model, version, request)
         executor = self._executor or await self._open()
@@ -239,7 +273,21 @@ class Tasks:
             await store.close()
             raise
         self._executor = executor
+        if self._tell is not None and self._hosts.patterns:
+            await self._start_delivery(store, self._tell)
         return executor
+
+    async def _start_delivery(self, store: TaskStore, tell: Callable[[TaskRecord], bytes]) -> None:
+        from pumice.service.tasks.delivery import Delivery, Terms
+
+        secret = self._options.webhook_secret or await asyncio.to_thread(home_secret, self._place.home)
+
+        async def look(task_id: str) -> TaskRecord | None:
+            state = await store.find(task_id)
+            return None if state is None or state.outcome is None else _record(state)
+
+        delivery = Delivery(store, look, Terms(self._hosts, Signer(secret), tell), self._clock)
+        self._delivery = asyncio.create_task(delivery.run())
 
 
 def _record(state: TaskState) -> TaskRecord:
