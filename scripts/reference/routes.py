@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from pumice.app.launcher import ReplicaLauncher
+from pumice.config import Settings
 from pumice.gateway.http.app import all_endpoints
 from pumice.gateway.http.context import HttpContext
 from pumice.gateway.http.endpoint import Doc, Endpoint
@@ -12,6 +14,7 @@ from pumice.gateway.http.errors import STATUSES
 from pumice.gateway.http.openapi import GROUPS, HEADERS
 from pumice.service.catalog import Catalog
 from pumice.service.inference import Inference
+from pumice.service.models import Models, ModelsOptions
 from pumice.service.tasks import Tasks
 from scripts.reference.markdown import code, table
 
@@ -24,9 +27,11 @@ Every answer carries `x-request-id`, and one of a model `x-model-version`. How e
 
 def page() -> str:
     """Write the page."""
-    inference = Inference(Catalog([]))
+    settings, nowhere = Settings(), Path("unused")
+    inference = Inference(Catalog())
+    models = Models(inference.catalog, ReplicaLauncher(settings, {}), ModelsOptions(), settings.of_model)
     # nothing is served and nothing is written: the routes are only looked at
-    endpoints = all_endpoints(HttpContext(inference, Tasks(inference, Path("unused")), max_body_bytes=1))
+    endpoints = all_endpoints(HttpContext(inference, Tasks(inference, nowhere), models, max_body_bytes=1))
     parts = ["# HTTP\n", LEAD]
     for tag, title in GROUPS.items():
         told = [(endpoint, endpoint.doc) for endpoint in endpoints if endpoint.doc and endpoint.doc.tag == tag]

@@ -6,6 +6,8 @@ Precedence, highest first: command line, environment (``PUMICE_*``), file (``-f 
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -32,6 +34,20 @@ class ModelSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
             description="Version shown to callers: letters, digits, `.`, `_`, `-`.", pattern=r"^[A-Za-z0-9._-]{1,64}$"
         ),
     ] = "1"
+    versions: Annotated[
+        Literal["newest", "all"] | tuple[str, ...],
+        Meta(
+            description="Which versions to serve of a folder that holds one folder a version (`1/`, `2/`, …): "
+            "`newest`, `all`, or a list of them."
+        ),
+    ] = "newest"
+    preload: Annotated[
+        bool | None,
+        Meta(
+            description="Load it when the server starts and keep it in memory (`true`), or load it at its first "
+            "request (`false`). Left out: `false` if there is a `memory_budget` or `max_loaded`; else `true`."
+        ),
+    ] = None
     replicas: Annotated[int | None, Meta(description="Worker processes that hold the model.")] = None
     threads: Annotated[int | None, Meta(description="Threads of one inference; 0: cores / replicas.")] = None
     provider: Annotated[str | None, Meta(description="Execution provider.")] = None
@@ -150,6 +166,22 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         tuple[str, ...],
         Meta(description="Origins whose pages may call, exact as in `https://example.org`; none are by default."),
     ] = ()
+    memory_budget: Annotated[
+        int,
+        Meta(
+            description="Memory that all replicas together may take (bytes, or text such as `8GiB`); 0: no limit. "
+            "Models that are idle leave it for others, the longest idle first.",
+            ge=0,
+        ),
+    ] = 0
+    max_loaded: Annotated[int, Meta(description="Most versions in memory; 0: no limit.", ge=0)] = 0
+    model_roots: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="Folders below which callers of the repository API may name sources, in addition to the "
+            "sources that are named at start."
+        ),
+    ] = ()
     result_ttl: Annotated[float, Meta(description="How long results of tasks are kept (s).", gt=0)] = 86_400.0
     task_concurrency: Annotated[int, Meta(description="Asynchronous tasks that run at once.", ge=1)] = 64
     max_tasks: Annotated[int, Meta(description="Most unfinished asynchronous tasks; more are refused.", ge=1)] = (
@@ -179,6 +211,24 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     task_lease: Annotated[
         float, Meta(description="A server that gives no sign for so long loses its tasks to others (s).", ge=1)
     ] = 30.0
+    auth: Annotated[
+        Literal["none", "keys"],
+        Meta(description="How callers are known: `none`: not at all, `keys`: by keys of `pumice keys create`."),
+    ] = "none"
+    insecure: Annotated[
+        bool, Meta(description="Listen beyond this machine although callers are not asked who they are.")
+    ] = False
+    rate_limit: Annotated[
+        float,
+        Meta(description="Requests per second of a caller whose key has no rate of its own; 0: no limit.", ge=0),
+    ] = 0.0
+    rate_burst: Annotated[
+        int, Meta(description="Requests that such a caller may make at once; 0: one second's worth.", ge=0)
+    ] = 0
+    audit_max_bytes: Annotated[
+        int, Meta(description="Size at which a new file of the audit record is begun (bytes).", ge=4096)
+    ] = 16 * 1024 * 1024
+    api_key: Annotated[str, Meta(description="Key that commands send to a running server.")] = ""
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], Meta(description="Least level that is logged.")
     ] = "info"
@@ -217,7 +267,7 @@ def load_settings(
         ("environment", own_settings(environ)),
         ("command line", {k: v for k, v in command_line.items() if v is not None}),
     ):
-        merged |= values
+        merged |= {key: _from_text(key, value, origin) for key, value in values.items()}
         _convert(merged, origin)
     return _convert(merged, "settings")
 
@@ -245,6 +295,25 @@ def _convert(values: Mapping[str, Any], origin: str) -> Settings:
         key = where.strip("`").removeprefix("$.") or "settings"
         given = repr(values.get(key, "see the message"))
         raise BadSetting(f"{origin}: '{key}'", given, detail) from None
+
+
+_SIZES = frozenset({"cache_size", "max_body_bytes", "memory_budget"})
+_LISTS = frozenset({"model_roots"})
+_UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
+
+
+def _from_text(key: str, value: Any, origin: str) -> Any:
+    """Read sizes with a unit, and lists of folders as in ``PATH``."""
+    if not isinstance(value, str):
+        return value
+    if key in _LISTS:
+        return [part for part in value.split(os.pathsep) if part]
+    if key in _SIZES:
+        match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmgt]?i?)b?", value.strip().lower())
+        if match is None or match[2] not in _UNITS:
+            raise BadSetting(f"{origin}: '{key}'", repr(value), "a number of bytes, or one with KB, MiB, GiB and so on")
+        return int(float(match[1]) * _UNITS[match[2]])
+    return value
 
 
 def _from_file(file: Path) -> dict[str, Any]:

@@ -10,16 +10,17 @@ from importlib import import_module
 import pytest
 
 from pumice import __version__
-from pumice.cli.main import COMMANDS
+from pumice.cli.main import COMMANDS, GROUPS
 from tests.cli.command import pumice
 
 
 def test_help_names_every_command() -> None:
-    done = pumice("--help")
-    assert done.returncode == 0
+    pages = {group: pumice(*group, "--help") for group in ((), *((name,) for name in GROUPS))}
+    assert all(page.returncode == 0 for page in pages.values())
     for name, target in COMMANDS.items():
-        assert f"{name}  " in done.stdout
-        assert target.summary in done.stdout
+        *group, command = name.split()
+        assert f"{command}  " in pages[tuple(group)].stdout
+        assert target.summary in pages[tuple(group)].stdout
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -10,7 +10,7 @@ from typer.core import TyperOption
 
 from pumice.cli import serve as serve_module
 from pumice.cli.face import load, run
-from pumice.cli.main import COMMANDS
+from pumice.cli.main import COMMANDS, GROUPS
 from pumice.cli.serving import SETTINGS, Wish, read_plain
 from pumice.config import Settings, load_settings
 from tests.cli.command import ROOT, pumice
@@ -21,7 +21,7 @@ def by_typer(words: list[str], monkeypatch: pytest.MonkeyPatch) -> Wish:
     wishes: list[Wish] = []
     monkeypatch.setattr(serve_module, "run_server", wishes.append)
     with contextlib.suppress(SystemExit):
-        run(["serve", *words], COMMANDS)
+        run(["serve", *words], COMMANDS, GROUPS)
     (wish,) = wishes
     return wish
 
@@ -37,6 +37,7 @@ def by_typer(words: list[str], monkeypatch: pytest.MonkeyPatch) -> Wish:
         ["-f", "pumice.yaml", "--announce=here.json"],
         ["--file", "pumice.yaml", "--announce", "here.json", "--log-level", "debug", "--log-format", "json"],
         ["--replicas", "2", "--threads", "1", "--provider", "cpu", "--max-batch-size", "8", "--max-delay-ms", "0.5"],
+        ["--insecure", "a.onnx", "--auth", "keys"],
         ["--timeout", "2.5", "--cache-size", "1000", "a.onnx"],
     ],
 )
@@ -58,7 +59,7 @@ def test_what_is_not_plain_is_left_to_typer(words: list[str]) -> None:
 def test_both_ways_know_the_same_options() -> None:
     command = load("serve", COMMANDS["serve"])
     names = {param.name for param in command.params if isinstance(param, TyperOption)}
-    assert names == {*SETTINGS, "file", "announce"}
+    assert names == {*SETTINGS, "insecure", "file", "announce"}
     assert set(SETTINGS) <= set(Settings.__struct_fields__)
     for option in sorted(names):
         assert read_plain([f"--{option}".replace("_", "-"), "1"]) is not None

@@ -14,6 +14,7 @@ from pumice.gateway.http.endpoint import Endpoint
 from pumice.service.catalog import Catalog
 from pumice.service.inference import Inference
 from pumice.service.tasks import Tasks
+from tests.support.known import models_of
 
 OPEN_PATHS = {"/v2/health/live", "/v2/health/ready", "/livez", "/readyz", "/healthz", "/health", "/ping"}
 OPEN_METHODS = {
@@ -25,8 +26,9 @@ OPEN_METHODS = {
 
 
 def endpoints(home: Path) -> list[Endpoint]:
-    inference = Inference(Catalog([]))
-    return all_endpoints(HttpContext(inference, Tasks(inference, home), max_body_bytes=1))
+    inference = Inference(Catalog())
+    models = models_of(inference.catalog)
+    return all_endpoints(HttpContext(inference, Tasks(inference, home), models, max_body_bytes=1))
 
 
 async def methods() -> set[str]:

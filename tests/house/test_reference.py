@@ -82,7 +82,8 @@ def command_lines() -> Iterator[tuple[str, list[str]]]:
 def test_commands_in_the_pages_exist() -> None:
     known = {name.removeprefix("pumice "): function for name, function in commands()}
     for page, words in command_lines():
-        assert words[0] in known, f"{page}: there is no command 'pumice {' '.join(words)}'"
-        options = {name for parameter in parameters(known[words[0]]) for name in parameter.names}
+        name = next((name for name in (" ".join(words[:2]), words[0]) if name in known), "")
+        assert name, f"{page}: there is no command 'pumice {' '.join(words)}'"
+        options = {name for parameter in parameters(known[name]) for name in parameter.names}
         unknown = [word for word in words if word.startswith("-") and word.split("=")[0] not in options]
         assert not unknown, f"{page}: pumice {words[0]} has no {unknown}"

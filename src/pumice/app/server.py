@@ -15,22 +15,20 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pumice.config import ModelSettings, Settings
+from pumice.app.launcher import ReplicaLauncher
+from pumice.config import Settings
 from pumice.domain.errors import BadSetting
-from pumice.engines.source import resolve_source
-from pumice.protocol.frames import WorkerSpec
-from pumice.runtime.front.fleet import Fleet
+from pumice.engines.layout import expand_versions
 from pumice.runtime.front.folder import remove_run_folder
-from pumice.runtime.front.process import WorkerProcess
-from pumice.runtime.front.pulse import Pulse
-from pumice.runtime.front.version import ServedVersion
-from pumice.runtime.worker.sandbox import MEASURES, offered
 
 if TYPE_CHECKING:
     import uvicorn
 
     from pumice.gateway.grpc import GrpcServer
+    from pumice.service.access.access import Access
+    from pumice.service.catalog import Catalog
     from pumice.service.inference import Inference
+    from pumice.service.models import Models, ModelsOptions
     from pumice.service.tasks import Tasks
 
 _log = logging.getLogger("pumice")
@@ -49,13 +47,16 @@ class Server:
 
     def __init__(self, settings: Settings, environ: dict[str, str]) -> None:
         self._settings = settings
-        self._environ = environ
-        self._pulse = Pulse()
-        self.versions: list[ServedVersion] = []
-        self._fleets: list[Fleet] = []
+        self._launcher = ReplicaLauncher(settings, environ)
+        self._models = [settings.of_model(model) for model in settings.models]
+        lazy = bool(settings.memory_budget or settings.max_loaded)
         try:
-            for model in settings.models:
-                self._serve(settings.of_model(model))
+            self._running = [
+                self._launcher.begin(version)
+                for model in self._models
+                if (model.preload if model.preload is not None else not lazy)
+                for version in expand_versions(model)
+            ]
         except BaseException:
             remove_run_folder()
             raise
@@ -77,38 +78,43 @@ class Server:
             remove_run_folder()
 
     async def _main(self, announce: Path | None) -> None:
-        for served, fleet in zip(self.versions, self._fleets, strict=True):
-            served.start()
-            fleet.start(served.stats, self._pulse)
-        try:
-            await self._serve_faces(announce)
-        finally:
-            await asyncio.gather(*(served.stop() for served in self.versions))
-            await asyncio.gather(*(fleet.stop() for fleet in self._fleets))
-
-    async def _serve_faces(self, announce: Path | None) -> None:
         from pumice.service.catalog import Catalog
+        from pumice.service.models import Models
+
+        self._launcher.watch()
+        catalog = Catalog()
+        models = Models(catalog, self._launcher, self._models_options(), self._settings.of_model)
+        try:
+            for model in self._models:
+                models.register(model, [served for served in self._running if served.name == model.name])
+            await self._serve_faces(catalog, models, announce)
+        finally:
+            await models.stop()
+
+    async def _serve_faces(self, catalog: Catalog, models: Models, announce: Path | None) -> None:
         from pumice.service.inference import Inference
 
         started = time.monotonic()
         settings = self._settings
         stop = _stop_signals()
-        catalog = Catalog(self.versions)
         inference = Inference(catalog)
         tasks = self._tasks(inference)
-        http = _http_server(settings, inference, tasks)
-        async with _serving(http, settings) as port, contextlib.AsyncExitStack() as stack:
+        async with contextlib.AsyncExitStack() as stack:
+            access = await stack.enter_async_context(_door(settings))
+            context = (inference, tasks, models, access)
+            port = await stack.enter_async_context(_serving(_http_server(settings, *context), settings))
             # a task may be accepted while the models load
             stack.push_async_callback(tasks.stop)
             stopping = asyncio.create_task(stop.wait())
-            starting = asyncio.create_task(self._start_grpc(inference))
-            ready = asyncio.create_task(self._until_ready())
+            starting = asyncio.create_task(self._start_grpc(inference, access))
+            ready = asyncio.create_task(self._launcher.until_ready())
             await asyncio.wait({ready, stopping}, return_when=asyncio.FIRST_COMPLETED)
             if not ready.done():
                 ready.cancel()
                 starting.cancel()
                 return
             await ready
+            models.start()
             seconds = time.monotonic() - started
             _log.info("ready", extra={"url": f"http://{settings.host}:{port}", "seconds": round(seconds, 3)})
             grpc = await starting
@@ -125,11 +131,7 @@ class Server:
             _log.info("stopping")
             catalog.closing = True
 
-    async def _until_ready(self) -> None:
-        await asyncio.gather(*(fleet.until_ready() for fleet in self._fleets))
-        await asyncio.gather(*(served.until_ready() for served in self.versions))
-
-    async def _start_grpc(self, inference: Inference) -> GrpcServer | None:
+    async def _start_grpc(self, inference: Inference, access: Access) -> GrpcServer | None:
         if self._settings.grpc_port < 0:
             return None
         # its import takes a while; in a thread, a replica that is ready meanwhile is heard
@@ -138,7 +140,7 @@ class Server:
 
         settings = self._settings
         options = GrpcOptions(host=settings.host, port=settings.grpc_port, max_message_bytes=settings.max_body_bytes)
-        return await start_grpc(inference, options)
+        return await start_grpc(inference, options, access)
 
     def _tasks(self, inference: Inference) -> Tasks:
         from pumice.gateway.http.seed import told_json
@@ -156,57 +158,33 @@ class Server:
         )
         return Tasks(inference, settings.home_path, options, tell=told_json)
 
-    def _serve(self, model: ModelSettings) -> None:
-        path, manifest = resolve_source(model.source, model.manifest)
-        assert model.replicas is not None and model.provider is not None  # noqa: S101, PT018 - filled by of_model
-        threads = model.threads or max(1, _cores() // model.replicas)
-
-        if model.sandbox == "required":
-            _demand_sandbox(model.name)
-
-        def spawn(number: int) -> WorkerProcess:
-            del number  # all are alike
-            spec = WorkerSpec(
-                name=model.name,
-                version=model.version,
-                source=model.source,
-                path=str(path) if path else "",
-                manifest=manifest,
-                threads=threads,
-                provider=model.provider or "auto",
-                device=model.device,
-                confined=model.sandbox != "off",
-                network=model.network,
-                hidden=(str(self._settings.home_path),),
-                memory_limit=model.memory_limit or 0,
-                trust=model.trust,
-            )
-            return WorkerProcess(spec, self._environ)
+    def _models_options(self) -> ModelsOptions:
+        from pumice.service.models import ModelsOptions, roots_of
 
         settings = self._settings
-        served = ServedVersion(model, self._pulse, max_queue=settings.max_queue, cache_ttl=settings.cache_ttl)
-        name = f"{served.name}/{served.version}"
-        self._fleets.append(Fleet(name, model.replicas, spawn, served.told, settings.load_timeout))
-        self.versions.append(served)
+        roots, modules = roots_of(self._models)
+        return ModelsOptions(
+            load_timeout=settings.load_timeout,
+            max_queue=settings.max_queue,
+            memory_budget=settings.memory_budget,
+            max_loaded=settings.max_loaded,
+            roots=(*roots, settings.home_path, *map(Path, settings.model_roots)),
+            modules=modules,
+            uploads=settings.home_path / "uploads",
+            max_upload_bytes=settings.max_body_bytes,
+        )
 
 
-def _demand_sandbox(model: str) -> None:
-    """Refuse to serve a model where the system does not enforce all of the sandbox.
-
-    Raises:
-        BadSetting: Something is missing here.
-    """
-    missing = [measure.by for measure in MEASURES if not offered()[measure.name]]
-    if missing:
-        raise BadSetting(f"model '{model}': 'sandbox'", "'required'", f"'auto' here; missing: {', '.join(missing)}")
-
-
-def _http_server(settings: Settings, inference: Inference, tasks: Tasks) -> uvicorn.Server:
+def _http_server(
+    settings: Settings, inference: Inference, tasks: Tasks, models: Models, access: Access
+) -> uvicorn.Server:
     import uvicorn
 
     from pumice.gateway.http.app import HttpContext, http_app
     from pumice.gateway.http.budget import Budget
     from pumice.gateway.http.cors import Cors
+    from pumice.gateway.http.hot.exchange import Handler
+    from pumice.gateway.http.hot.guard import Guard
     from pumice.gateway.http.hot.infer import SUFFIX, InferHandler
     from pumice.gateway.http.hot.limits import HttpLimits
     from pumice.gateway.http.hot.protocol import hot_protocol
@@ -224,8 +202,11 @@ def _http_server(settings: Settings, inference: Inference, tasks: Tasks) -> uvic
     )
     budget = Budget(settings.max_inflight_bytes)
     cors = Cors(settings.cors_origins) if settings.cors_origins else None
-    route = HotRoute(InferHandler(inference, limit), SUFFIX, limits, budget, cors)
-    context = HttpContext(inference=inference, tasks=tasks, max_body_bytes=limit, budget=budget, cors=cors)
+    handler: Handler = InferHandler(inference, limit)
+    if access.doors is not None:
+        handler = Guard(handler, access.doors)
+    route = HotRoute(handler, SUFFIX, limits, budget, cors)
+    context = HttpContext(inference, tasks, models, max_body_bytes=limit, budget=budget, cors=cors, access=access)
     config = uvicorn.Config(
         http_app(context),
         host=settings.host,
@@ -240,6 +221,22 @@ def _http_server(settings: Settings, inference: Inference, tasks: Tasks) -> uvic
         timeout_graceful_shutdown=max(1, int(settings.drain_timeout)),
     )
     return uvicorn.Server(config)
+
+
+@contextlib.asynccontextmanager
+async def _door(settings: Settings) -> AsyncIterator[Access]:
+    """Know who may come in before the first one knocks."""
+    from pumice.app.access import make_access
+
+    access = make_access(settings)
+    if access.doors is None:
+        yield access
+        return
+    await access.doors.start()
+    try:
+        yield access
+    finally:
+        await access.doors.stop()
 
 
 def _stop_signals() -> asyncio.Event:
@@ -274,7 +271,3 @@ def _announce(file: Path, host: str, port: int, grpc_port: int | None) -> None:
     temporary = file.with_name(f".{file.name}.{os.getpid()}")
     temporary.write_text(json.dumps(told), encoding="utf-8")
     temporary.replace(file)
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

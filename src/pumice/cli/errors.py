@@ -32,7 +32,14 @@ EXIT_CODES: Mapping[type[e.PumiceError], ExitCode] = MappingProxyType(
         e.SignatureMismatch: ExitCode.WRONG,
         e.UncleanText: ExitCode.WRONG,
         e.TooLarge: ExitCode.WRONG,
+        e.NotAllowed: ExitCode.FAILED,
+        e.Unauthenticated: ExitCode.FAILED,
+        e.Forbidden: ExitCode.FAILED,
+        e.RateLimited: ExitCode.FAILED,
+        e.LoadFailed: ExitCode.FAILED,
+        e.LoadRefused: ExitCode.WRONG,
         e.NotFound: ExitCode.WRONG,
+        e.KeyNotFound: ExitCode.WRONG,
         e.ModelNotFound: ExitCode.WRONG,
         e.TaskNotFound: ExitCode.WRONG,
         e.Unsupported: ExitCode.WRONG,
@@ -53,7 +60,6 @@ EXIT_CODES: Mapping[type[e.PumiceError], ExitCode] = MappingProxyType(
         c.ConnectionFailed: ExitCode.FAILED,
         c.BadAnswer: ExitCode.FAILED,
         c.TaskFailed: ExitCode.FAILED,
-        c.NotAllowed: ExitCode.FAILED,
         c.ServerFailed: ExitCode.FAILED,
     }
 )

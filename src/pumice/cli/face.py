@@ -13,12 +13,13 @@ from pumice.__about__ import __version__
 from pumice.cli.target import Target
 
 
-def run(words: Sequence[str], commands: Mapping[str, Target]) -> None:
+def run(words: Sequence[str], commands: Mapping[str, Target], groups: Mapping[str, str]) -> None:
     """Run a command line and exit.
 
     Args:
         words: What follows ``pumice``.
-        commands: The commands by name, in the order in which the help lists them.
+        commands: The commands by name, in the order in which the help lists them; two words: group and command.
+        groups: What the groups are about.
 
     Raises:
         SystemExit: Always, with the exit code, but for the errors of the command itself.
@@ -31,8 +32,16 @@ def run(words: Sequence[str], commands: Mapping[str, Target]) -> None:
     if not isinstance(group, TyperGroup):
         msg = "an app without a callback takes no commands"
         raise TypeError(msg)
-    for name, target in commands.items():
-        group.add_command(_Lazy(name, target))
+    for full_name, target in commands.items():
+        first, _, second = full_name.partition(" ")
+        if not second:
+            group.add_command(_Lazy(first, target))
+            continue
+        if first not in group.commands:
+            group.add_command(TyperGroup(name=first, help=groups[first], no_args_is_help=True))
+        inner = group.commands[first]
+        assert isinstance(inner, TyperGroup)  # noqa: S101 - a name is a command or a group
+        inner.add_command(_Lazy(second, target))
     group.main(words, prog_name="pumice")
 
 

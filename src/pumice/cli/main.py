@@ -17,10 +17,17 @@ COMMANDS: Mapping[str, Target] = MappingProxyType(
         "predict": Target("pumice.cli.predict:predict", "Ask a model of a running server."),
         "batch": Target("pumice.cli.batch.command:batch", "Run a model over a file."),
         "bench": Target("pumice.cli.bench.command:bench", "Measure how fast a model is served."),
+        "keys create": Target("pumice.cli.keys:create", "Make a key and show it this once."),
+        "keys list": Target("pumice.cli.keys:every", "List the keys, without what is secret of them."),
+        "keys revoke": Target("pumice.cli.keys:revoke", "End a key; servers refuse it within a second."),
+        "keys rotate": Target("pumice.cli.keys:rotate", "Replace a key; the old one stays good for a while."),
         "doctor": Target("pumice.cli.doctor.command:doctor", "Tell what this machine offers, and what is missing."),
     }
 )
-"""The commands by name."""
+"""The commands by name; one of two words stands in a group."""
+
+GROUPS: Mapping[str, str] = MappingProxyType({"keys": "The keys of callers, on the home or on a running server."})
+"""What the groups are about."""
 
 _INTERRUPTED = 130
 """What shells expect of a program that Ctrl-C has ended."""
@@ -54,7 +61,7 @@ def _run(words: list[str]) -> None:
             return
     from pumice.cli.face import run
 
-    run(words, COMMANDS)
+    run(words, COMMANDS, GROUPS)
 
 
 def _is_option(word: str) -> bool:

@@ -11,7 +11,7 @@ import typer
 
 from pumice.cli.inputs import Given, read_input
 from pumice.cli.output import console, excerpt, print_json
-from pumice.cli.servers import UrlOption, connect, split_ref
+from pumice.cli.servers import ApiKeyOption, UrlOption, connect, split_ref
 from pumice.client import Answer, Client
 from pumice.client.predictions import typed
 from pumice.domain.datatypes import datatype_of
@@ -28,12 +28,13 @@ def predict(
     ],
     url: UrlOption = None,
     timeout: Annotated[float, typer.Option(metavar="SECONDS", help="Longest wait.")] = 60.0,
+    api_key: ApiKeyOption = None,
     json: Annotated[bool, typer.Option("--json", help="Print the results as JSON.")] = False,
 ) -> None:
     """Ask a model of a running server."""
     model, version = split_ref(name)
     given = read_input(text, sys.stdin.buffer)
-    with connect(url, timeout) as client:
+    with connect(url, timeout, api_key) as client:
         if given.tensors:
             answer = client.infer_raw(model, _arrays(client, model, version, given), version=version)
             _print_outputs(answer, as_json=json)

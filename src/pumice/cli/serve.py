@@ -27,7 +27,14 @@ def serve(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
     max_batch_size: Annotated[int | None, typer.Option(help="Most rows of a batch. [32]")] = None,
     max_delay_ms: Annotated[float | None, typer.Option(help="Longest wait for a fuller batch, in ms. [0]")] = None,
     timeout: Annotated[float | None, typer.Option(help="Longest one call of a model may take, in s. [30]")] = None,
-    cache_size: Annotated[int | None, typer.Option(help="Size of the response cache, in bytes; 0: off. [0]")] = None,
+    cache_size: Annotated[str | None, typer.Option(help="Size of the response cache, in bytes; 0: off. [0]")] = None,
+    memory_budget: Annotated[
+        str | None, typer.Option(help="Memory for all replicas, in bytes or as 8GiB; idle models leave it. [no limit]")
+    ] = None,
+    auth: Annotated[str | None, typer.Option(help="How callers are known: none or keys. [none]")] = None,
+    insecure: Annotated[
+        bool, typer.Option("--insecure", help="Listen beyond this machine without asking callers who they are.")
+    ] = False,
     home: Annotated[str | None, typer.Option(help="Folder of the database and of all that lasts. [~/.pumice]")] = None,
     log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error. [info]")] = None,
     log_format: Annotated[str | None, typer.Option(help="auto, text or json. [auto]")] = None,
@@ -47,6 +54,9 @@ def serve(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
         "max_delay_ms": max_delay_ms,
         "timeout": timeout,
         "cache_size": cache_size,
+        "auth": auth,
+        "insecure": insecure or None,
+        "memory_budget": memory_budget,
         "home": home,
         "log_level": log_level,
         "log_format": log_format,

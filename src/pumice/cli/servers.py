@@ -15,6 +15,11 @@ UrlOption = Annotated[
 ]
 """The option ``--url``."""
 
+ApiKeyOption = Annotated[
+    str | None, typer.Option(metavar="KEY", help="Key for a server that asks for one. [PUMICE_API_KEY]")
+]
+"""The option ``--api-key``."""
+
 _ANY = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - an address to call instead of the one that means "all"
 
 
@@ -25,17 +30,18 @@ def default_url() -> str:
     return f"http://[{host}]:{settings.port}" if ":" in host else f"http://{host}:{settings.port}"
 
 
-def connect(url: str | None, timeout: float) -> Client:
+def connect(url: str | None, timeout: float, api_key: str | None = None) -> Client:
     """Make a client.
 
     Args:
         url: The server; the default one if left out.
         timeout: Time for an operation with all its tries (s).
+        api_key: Key to send; that of the settings if left out.
 
     Raises:
         BadSetting: The URL is none.
     """
-    return Client(url or default_url(), timeout=timeout)
+    return Client(url or default_url(), api_key or load_settings({}).api_key or None, timeout=timeout)
 
 
 def split_ref(ref: str) -> tuple[str, str]:

@@ -15,6 +15,7 @@ from pumice.app import Server, with_names
 from pumice.config import load_settings
 from pumice.domain.errors import BadSetting
 from pumice.environment import blot_out_own_settings, of_replicas
+from pumice.service.access.binding import demand_auth
 
 SETTINGS = (
     "host",
@@ -27,13 +28,16 @@ SETTINGS = (
     "max_delay_ms",
     "timeout",
     "cache_size",
+    "auth",
+    "memory_budget",
     "home",
     "log_level",
     "log_format",
 )
-"""Settings that are options of the command."""
+"""Settings that are options with a value."""
 
 _OPTIONS = {f"--{name.replace('_', '-')}": name for name in SETTINGS}
+_FLAGS = {"--insecure": "insecure"}
 _PATHS = {"-f": "file", "--file": "file", "--announce": "announce"}
 
 
@@ -64,6 +68,7 @@ def run_server(wish: Wish) -> None:
     settings = load_settings(given, wish.file)
     if not settings.models:
         raise BadSetting("SOURCE", "nothing to serve", "a path or module:Class as argument, or 'models' in a file")
+    demand_auth(settings.host, asks=settings.auth != "none", insecure=settings.insecure)
     blot_out_own_settings()  # before a replica loads anything
     server = Server(settings, of_replicas())  # the replicas load from here on
 
@@ -89,6 +94,9 @@ def read_plain(words: Sequence[str]) -> Wish | None:
     for word in rest:
         if not word.startswith("-"):
             sources.append(word)
+            continue
+        if word in _FLAGS:
+            settings[_FLAGS[word]] = True
             continue
         name, equals, value = word.partition("=") if word.startswith("--") else (word, "", "")
         text = value if equals else next(rest, None)

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pumice.client.asynchronous import AsyncClient
-    from pumice.client.errors import BadAnswer, ConnectionFailed, NotAllowed, ServerFailed, TaskFailed
-    from pumice.client.refusals import Refused
+    from pumice.client.errors import BadAnswer, ConnectionFailed, ServerFailed, TaskFailed
+    from pumice.client.refusals import NotAllowed, Refused
     from pumice.client.retry import Retries
     from pumice.client.synchronous import Client
     from pumice.client.types import Answer, InferOptions, ModelMetadata, ModelState, Progress, TaskState
@@ -21,7 +21,7 @@ _HOMES = {
     "InferOptions": "types",
     "ModelMetadata": "types",
     "ModelState": "types",
-    "NotAllowed": "errors",
+    "NotAllowed": "refusals",
     "Refused": "refusals",
     "Retries": "retry",
     "ServerFailed": "errors",

@@ -8,7 +8,7 @@ from typing import Any, Self, TypeVar, Unpack
 
 import numpy as np
 
-from pumice.client import inference, models, streaming, tasks
+from pumice.client import inference, management, models, streaming, tasks
 from pumice.client.flow import Broken, Flow, Outcome, Pause, Reply, Send
 from pumice.client.predictions import Predictor
 from pumice.client.retry import Retries
@@ -115,6 +115,10 @@ class AsyncClient:
     async def metadata(self, model: str, *, version: str = "") -> ModelMetadata:
         """Tell what a model takes and gives; as `pumice.Client.metadata`."""
         return await self._run(models.metadata(self._link, model, version))
+
+    async def manage(self, method: str, path: str, body: object | None = None) -> Any:
+        """Call a route of management; as `pumice.Client.manage`."""
+        return await self._run(management.manage(self._link, method, path, body))
 
     async def close(self) -> None:
         """Close the connections."""

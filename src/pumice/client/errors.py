@@ -74,13 +74,6 @@ class TaskFailed(ModelError):
         return f"task '{self.task_id}' failed: {self.problem}"
 
 
-class NotAllowed(PumiceError):
-    """The server wants a key, or the key does not allow this."""
-
-    code = "not-allowed"
-    title = "Not allowed"
-
-
 class ServerFailed(PumiceError):
     """The server failed in a way that no other class tells."""
 

@@ -13,10 +13,13 @@ from typing import Any
 
 import msgspec
 
-from pumice.client.errors import NotAllowed, ServerFailed
+from pumice.client.errors import ServerFailed
 from pumice.client.flow import Reply
 from pumice.client.retry import retry_after
 from pumice.domain import errors as e
+from pumice.domain.errors import NotAllowed
+
+__all__ = ["NotAllowed", "Refused", "refusal"]
 
 _PROBLEM = "urn:pumice:error:"
 _EXCERPT = 200
@@ -52,8 +55,16 @@ class RefusedInput(Refused, e.Unfit):
     """413 or 422."""
 
 
+class UnknownCaller(Refused, e.Unauthenticated):
+    """401."""
+
+    def __init__(self, reply: Reply) -> None:
+        super().__init__(reply)
+        self.problem, self.shown = self.detail, False
+
+
 class RefusedCaller(Refused, NotAllowed):
-    """401 or 403."""
+    """403."""
 
 
 class NothingThere(Refused, e.NotFound):
@@ -84,8 +95,18 @@ class NotDone(Refused, e.Unsupported):
         self.what, self.instead = self.detail, ""
 
 
+class TooOften(Refused, e.RateLimited, e.Unavailable):
+    """429; also an `Unavailable`, since another try helps in the same way."""
+
+    def __init__(self, reply: Reply) -> None:
+        super().__init__(reply)
+        self.caller, self.rate, self.burst = "", 0.0, 0  # the sentence has them
+        asked = retry_after(reply.headers.get("retry-after", ""), time.time())
+        self.retry_after_s = e.Unavailable.retry_after_s if asked is None else asked
+
+
 class NotNow(Refused, e.Unavailable):
-    """429 or 503."""
+    """503."""
 
     def __init__(self, reply: Reply) -> None:
         super().__init__(reply)
@@ -112,12 +133,12 @@ class FailedServer(Refused, ServerFailed):
 _CLASSES: Mapping[int, type[Refused]] = MappingProxyType(
     {
         400: RefusedRequest,
-        401: RefusedCaller,
+        401: UnknownCaller,
         403: RefusedCaller,
         404: NothingThere,
         413: RefusedInput,
         422: RefusedInput,
-        429: NotNow,
+        429: TooOften,
         501: NotDone,
         503: NotNow,
         504: TooLate,

@@ -9,7 +9,7 @@ from typing import Any, Self, TypeVar, Unpack
 
 import numpy as np
 
-from pumice.client import inference, models, streaming, tasks
+from pumice.client import inference, management, models, streaming, tasks
 from pumice.client.flow import Broken, Flow, Outcome, Pause, Reply, Send
 from pumice.client.predictions import Predictor
 from pumice.client.retry import Retries
@@ -210,6 +210,22 @@ class Client:
             PumiceError: The server refuses, or cannot be reached.
         """
         return self._run(models.metadata(self._link, model, version))
+
+    def manage(self, method: str, path: str, body: object | None = None) -> Any:
+        """Call a route of management, such as ``/api/keys``.
+
+        Args:
+            method: HTTP method.
+            path: The route.
+            body: Sent as JSON if given.
+
+        Returns:
+            The answer's JSON.
+
+        Raises:
+            PumiceError: The server refuses, or cannot be reached.
+        """
+        return self._run(management.manage(self._link, method, path, body))
 
     def close(self) -> None:
         """Close the connections."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.exc import DatabaseError, OperationalError
@@ -16,6 +17,9 @@ from pumice.domain.errors import BadArtefact, StorageFailed
 
 BUSY_TIMEOUT_S = 30.0
 """How long to wait for another process that is writing (s)."""
+
+READS: dict[str, Any] = {"pumice_reads": True}
+"""Execution options of an engine whose transactions only read: they wait for no writer."""
 
 _DAMAGED = {"SQLITE_CORRUPT", "SQLITE_NOTADB"}
 
@@ -81,7 +85,8 @@ def _prepare(connection: sqlite3.Connection, _entry: ConnectionPoolEntry) -> Non
 
 def _begin(connection: Connection) -> None:
     # the write lock is taken at once: a transaction that first reads and then writes could else fail in the middle
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
+    reads = connection.get_execution_options().keys() & READS
+    connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
 
 
 def _explained(file: Path, error: DatabaseError) -> BadArtefact | StorageFailed:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, Float, Index, Integer, LargeBinary, MetaData, String, Table
+from sqlalchemy import Column, Float, Index, Integer, LargeBinary, MetaData, String, Table, Text
 
 metadata = MetaData()
 
@@ -72,3 +72,23 @@ owners = Table(
     Column("until", Float, nullable=False),
 )
 """Gateways that hold tasks, each with the moment (s since 1970) until which its word is good unless it renews it."""
+
+access_keys = Table(
+    "access_keys",
+    metadata,
+    Column("id", String(16), primary_key=True),
+    Column("name", String, nullable=False),
+    Column("digest", LargeBinary, nullable=False),  # SHA-256 of the whole key, which has 256 random bits
+    Column("scopes", Text, nullable=False),  # a JSON list
+    Column("rate", Float),
+    Column("burst", Integer),
+    Column("created", Float, nullable=False),
+    Column("created_by", String, nullable=False),
+    Column("expires", Float),
+    Column("revoked", Float),
+    Column("used", Float),
+)
+"""Keys, the revoked ones too: who had which stays known."""
+
+access_changes = Table("access_changes", metadata, Column("count", Integer, nullable=False))
+"""One row, counted up with every change of a key that matters at the door: gateways look at it, and not at all keys."""

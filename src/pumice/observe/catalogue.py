@@ -63,6 +63,8 @@ CACHE_REQUESTS = Metric(
     "Requests that asked the response cache, by result.",
     (*_MODEL, "result"),
 )
+LOADS = Metric("pumice_model_loads_total", "counter", "Times that a version was loaded after the server had started.")
+EVICTIONS = Metric("pumice_model_evictions_total", "counter", "Times that an idle version left the memory for others.")
 REPLICA_CPU = Metric(
     "pumice_replica_cpu_seconds_total", "counter", "CPU time of a replica's process, in seconds.", (*_MODEL, "replica")
 )
@@ -125,6 +127,8 @@ METRICS = (
     RETRIES,
     SHED,
     CACHE_REQUESTS,
+    LOADS,
+    EVICTIONS,
     REPLICA_CPU,
     REPLICA_MEMORY,
     INFO,

@@ -87,6 +87,8 @@ class _Families:
         self._value(catalogue.QUEUE_DEPTH, served, served.depth)
         self._value(catalogue.RESTARTS, served, stats.restarts)
         self._value(catalogue.RETRIES, served, stats.retries)
+        self._value(catalogue.LOADS, served, stats.loads)
+        self._value(catalogue.EVICTIONS, served, stats.evictions)
         for reason in dict.fromkeys((*catalogue.SHED_REASONS, *stats.shed)):
             self._value(catalogue.SHED, served, stats.shed[reason], reason)
         for result in dict.fromkeys((*catalogue.CACHE_RESULTS, *stats.cache)):

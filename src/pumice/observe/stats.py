@@ -77,6 +77,8 @@ class VersionStats:
         restarts: Replicas that were started again.
         retries: Requests that were run again after their replica died.
         shed: reason -> requests that were refused or dropped without being run.
+        loads: Times that it was loaded into memory after the server had started.
+        evictions: Times that it left the memory for others.
         cache: result (hit, miss, joined) -> requests that asked the cache.
         cache_seconds: result -> time of those look-ups (s).
         failed: Requests that were answered with an error.
@@ -92,11 +94,13 @@ class VersionStats:
         "batches",
         "cache",
         "cache_seconds",
+        "evictions",
         "failed",
         "failed_seconds",
         "in_batches",
         "inference_seconds",
         "last_batch",
+        "loads",
         "queue_seconds",
         "request_seconds",
         "requests",
@@ -114,6 +118,8 @@ class VersionStats:
         self.batch_size = Histogram(ROWS)
         self.restarts = 0
         self.retries = 0
+        self.loads = 0
+        self.evictions = 0
         self.shed: Counter[str] = Counter()
         self.cache: Counter[str] = Counter()
         self.cache_seconds: defaultdict[str, float] = defaultdict(float)

@@ -1,8 +1,8 @@
-"""The models that are served, by name and version."""
+"""The models that are served, by name and version. What is served may change at any moment of the event loop."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from pumice.domain.errors import ModelNotFound
 from pumice.runtime.front.version import ServedVersion
@@ -11,6 +11,9 @@ from pumice.runtime.front.version import ServedVersion
 class Catalog:
     """All served versions.
 
+    Versions whose names are whole numbers stand in the order of these, others in the order in which they came. The
+    last one is the newest: it answers callers that name no version.
+
     Args:
         versions: In the order in which they are to be listed.
 
@@ -18,11 +21,35 @@ class Catalog:
         closing: The server is stopping; it answers what comes but is not ready for more.
     """
 
-    def __init__(self, versions: Iterable[ServedVersion]) -> None:
+    def __init__(self, versions: Iterable[ServedVersion] = ()) -> None:
         self.closing = False
         self._models: dict[str, dict[str, ServedVersion]] = {}
+        self._listeners: list[Callable[[], None]] = []
         for served in versions:
-            self._models.setdefault(served.name, {})[served.version] = served
+            self.put(served)
+
+    def on_change(self, told: Callable[[], None]) -> None:
+        """Have something called in the same turn of the loop in which what is served changes.
+
+        Who remembers what it has found here forgets it then, and so need not ask again at each request.
+        """
+        self._listeners.append(told)
+
+    def put(self, served: ServedVersion) -> None:
+        """Serve a version from now on, in the place of the one with its name and version if there is one."""
+        self.flip(served.name, [*(self._models.get(served.name, {}) | {served.version: served}).values()])
+
+    def flip(self, model: str, versions: Iterable[ServedVersion]) -> None:
+        """Serve these versions of a model from now on, and no others; all at once."""
+        chosen = {served.version: served for served in versions}
+        if all(number.isdecimal() for number in chosen):
+            chosen = {number: chosen[number] for number in sorted(chosen, key=int)}
+        if chosen:
+            self._models[model] = chosen
+        else:
+            self._models.pop(model, None)
+        for told in self._listeners:
+            told()
 
     def names(self) -> list[str]:
         """Names of the models."""
@@ -71,7 +98,15 @@ class Catalog:
         """The one model's name when exactly one is served, else None."""
         return next(iter(self._models)) if len(self._models) == 1 else None
 
+    def observed(self) -> list[ServedVersion]:
+        """The versions that have something to measure: those in memory, and those that were asked before."""
+        return [served for served in self.all() if not served.dormant or served.stats.requests]
+
+    def unready(self) -> list[ServedVersion]:
+        """The versions that cannot answer now; one that its next request loads is none of them."""
+        return [served for served in self.all() if not served.ready and not served.dormant]
+
     @property
     def ready(self) -> bool:
         """Whether every version can answer, and the server is not stopping."""
-        return not self.closing and all(served.ready for served in self.all())
+        return not self.closing and not self.unready()

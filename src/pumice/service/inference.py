@@ -14,6 +14,7 @@ from pumice.runtime.front.streams import StreamTicket
 from pumice.runtime.front.ticket import Ticket
 from pumice.runtime.front.version import ServedVersion
 from pumice.service.catalog import Catalog
+from pumice.service.models import Dormant
 
 Done = Callable[[InferResult | None, PumiceError | None], None]
 """Called once with the answer or the error."""
@@ -43,7 +44,32 @@ class Inference:
         Raises:
             PumiceError: It is refused, or it failed.
         """
-        return await self.check(model, version, request).infer(request)
+        return await self.run(await self.awake(model, version, request.deadline), request)
+
+    async def awake(self, model: str, version: str, deadline: float | None = None) -> ServedVersion:
+        """Find a version; if it is not in memory, wait until it is.
+
+        It can be counted on until the caller next waits for something: what is served may change meanwhile.
+
+        Args:
+            model: Name of the model.
+            version: Its version, or an empty string for the newest.
+            deadline: Moment on the monotonic clock after which the caller does not wait (s).
+
+        Raises:
+            PumiceError: There is no such model, or it cannot be loaded.
+        """
+        served = self.catalog.find(model, version)
+        return await served.awake(deadline) if isinstance(served, Dormant) else served
+
+    async def run(self, served: ServedVersion, request: InferRequest) -> InferResult:
+        """Run a request on a version that was just found; cancelling the caller drops it.
+
+        Raises:
+            PumiceError: It is refused, or it failed.
+        """
+        self.prepare(served, request)
+        return await served.infer(request)
 
     def stream(self, served: ServedVersion, request: InferRequest) -> AsyncGenerator[InferResult, None]:
         """Run a request and give its answer part by part; close the iterator when no more parts are wanted.

@@ -26,6 +26,7 @@ from pumice.runtime.front.version import ServedVersion
 from pumice.service.catalog import Catalog
 from pumice.service.inference import Inference
 from pumice.service.tasks import Tasks
+from tests.support.known import models_of
 
 MAX_BODY = 100_000
 
@@ -227,10 +228,11 @@ class LocalServer:
 @contextmanager
 def local_server(versions: list[LocalVersion], home: Path) -> Iterator[LocalServer]:
     """Serve these versions on a free port."""
-    catalog = Catalog(versions)
+    catalog = Catalog()
+    models = models_of(catalog, versions)
     inference = Inference(catalog)
     tasks = Tasks(inference, home)
-    app = http_app(HttpContext(inference=inference, tasks=tasks, max_body_bytes=MAX_BODY, started=1_700_000_000))
+    app = http_app(HttpContext(inference, tasks, models, max_body_bytes=MAX_BODY, started=1_700_000_000))
     config = uvicorn.Config(
         app, port=0, lifespan="off", log_config=None, access_log=False, ws="none", timeout_graceful_shutdown=1
     )

@@ -10,13 +10,14 @@ from typing import Any
 import httpx
 import pytest
 
-from pumice.domain.errors import PumiceError
+from pumice.domain.errors import LoadRefused, PumiceError
 from pumice.gateway.http.app import HttpContext, all_endpoints
 from pumice.gateway.http.errors import STATUSES
 from pumice.gateway.http.openapi import GROUPS, HEADERS
 from pumice.service.catalog import Catalog
 from pumice.service.inference import Inference
 from pumice.service.tasks import Tasks
+from tests.support.known import models_of
 
 Json = dict[str, Any]
 
@@ -48,8 +49,9 @@ def references(part: object) -> Iterator[str]:
 
 
 def test_every_route_with_words_is_in_it(document: Json) -> None:
-    inference = Inference(Catalog([]))
-    context = HttpContext(inference=inference, tasks=Tasks(inference, Path("/nowhere")), max_body_bytes=1)
+    inference = Inference(Catalog())
+    models = models_of(inference.catalog)
+    context = HttpContext(inference, Tasks(inference, Path("/nowhere")), models, max_body_bytes=1)
     routes = {(endpoint.path, endpoint.method.lower()) for endpoint in all_endpoints(context) if endpoint.doc}
     assert {(path, method) for path, method, _ in operations(document)} == routes
     for wanted in ("/v2/models/{model}/infer", "/v1/models/{model}:predict", "/predict", "/metrics", "/"):
@@ -87,7 +89,8 @@ def test_errors_have_the_shape_of_their_path(document: Json) -> None:
 
 def test_statuses_are_those_of_the_table(document: Json) -> None:
     infer = document["paths"]["/v2/models/{model}/infer"]["post"]["responses"]
-    assert set(infer) == {"200"} | {str(status) for status in STATUSES.values()}
+    # what is loaded from where is no matter of inference
+    assert set(infer) == {"200"} | {str(status) for kind, status in STATUSES.items() if kind is not LoadRefused}
     assert "retry-after" in infer["503"]["headers"]
     assert STATUSES[PumiceError] == 500
 

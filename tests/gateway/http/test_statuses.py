@@ -30,6 +30,16 @@ CASES: list[tuple[int, str, dict[str, Any]]] = [
     (400, "/predict", {"json": {"model": "double", "inputs": [TENSOR | {"shape": [1, 5]}]}}),
     (400, "/predict", {"json": {"model": "double", "inputs": [TENSOR], "parameters": {"priority": 99}}}),
     (400, "/v2/repository/index", {"content": b"{"}),
+    (400, "/v2/repository/models/double/load", {"json": {"parameters": {"colour": "blue"}}}),
+    (400, "/v2/repository/models/double/load", {"json": {"parameters": {"config": "{"}}}),
+    (400, "/v2/repository/models/double/load", {"json": {"parameters": {"config": '{"colour": "blue"}'}}}),
+    (400, "/v2/repository/models/double/load", {"json": {"parameters": {"file:../x": "AA=="}}}),
+    (400, "/v2/repository/models/double/load", {"json": {"parameters": {"file:x": "no base64"}}}),
+    (400, "/v2/repository/models/double/unload", {"json": {"parameters": {"unload_dependents": "yes"}}}),
+    (403, "/v2/repository/models/other/load", {"json": {"parameters": {"config": '{"source": "/etc"}'}}}),
+    (404, "/v2/repository/models/other/load", {}),
+    (404, "/v2/repository/models/other/unload", {}),
+    (404, "/v2/repository/models/double/unload", {"json": {"parameters": {"version": "9"}}}),
     # unknown
     (404, predict("none"), {"json": ROWS}),
     (404, "/v1/models/double/versions/9:predict", {"json": ROWS}),
@@ -54,8 +64,6 @@ CASES: list[tuple[int, str, dict[str, Any]]] = [
     (500, predict("explodes"), {"json": ROWS}),
     # not supported
     (501, "/v1/models/double:explain", {"json": ROWS}),
-    (501, "/v2/repository/models/double/load", {"json": {}}),
-    (501, "/v2/repository/models/double/unload", {}),
     (501, "/predict", {"json": {"model": "double", "inputs": [TENSOR], "parameters": {"sequence_id": 7}}}),
     # later
     (503, predict("loading"), {"json": ROWS}),

@@ -10,12 +10,12 @@ from collections.abc import Callable, Sequence
 
 from sqlalchemy import Connection, inspect, text
 
-from pumice.db.migrations import m0001_tasks, m0002_task_life
+from pumice.db.migrations import m0001_tasks, m0002_task_life, m0003_keys
 from pumice.domain.errors import BadArtefact
 
 Step = Callable[[Connection], None]
 
-STEPS: Sequence[Step] = (m0001_tasks.upgrade, m0002_task_life.upgrade)
+STEPS: Sequence[Step] = (m0001_tasks.upgrade, m0002_task_life.upgrade, m0003_keys.upgrade)
 
 
 def migrate(connection: Connection, steps: Sequence[Step] = STEPS) -> int:

@@ -6,8 +6,15 @@ PumiceError
 ├── Unfit                      readable, but not what the signature or a limit allows
 │   ├── SignatureMismatch
 │   ├── UncleanText
-│   └── TooLarge
+│   ├── TooLarge
+│   ├── LoadFailed
+│   └── LoadRefused
+├── NotAllowed                 at the door
+│   ├── Unauthenticated
+│   └── Forbidden
+├── RateLimited                more often than the caller may
 ├── NotFound
+│   ├── KeyNotFound
 │   ├── ModelNotFound
 │   └── TaskNotFound
 ├── Unsupported
@@ -31,6 +38,7 @@ Every class is built from typed fields and says in ``message`` what was given, w
 
 from __future__ import annotations
 
+from pumice.domain.errors.access import Forbidden, NotAllowed, RateLimited, Unauthenticated
 from pumice.domain.errors.availability import (
     Cancelled,
     DeadlineExceeded,
@@ -43,6 +51,9 @@ from pumice.domain.errors.base import PumiceError
 from pumice.domain.errors.model import BadOutput, ModelError, ModelFailed
 from pumice.domain.errors.request import (
     BadRequest,
+    KeyNotFound,
+    LoadFailed,
+    LoadRefused,
     MalformedInput,
     ModelNotFound,
     NotFound,
@@ -62,20 +73,27 @@ __all__ = [
     "BadSetting",
     "Cancelled",
     "DeadlineExceeded",
+    "Forbidden",
+    "KeyNotFound",
+    "LoadFailed",
+    "LoadRefused",
     "MalformedInput",
     "MissingDependency",
     "ModelError",
     "ModelFailed",
     "ModelNotFound",
     "ModelNotReady",
+    "NotAllowed",
     "NotFound",
     "Overloaded",
     "PumiceError",
+    "RateLimited",
     "SetupError",
     "SignatureMismatch",
     "StorageFailed",
     "TaskNotFound",
     "TooLarge",
+    "Unauthenticated",
     "Unavailable",
     "UncleanText",
     "Unfit",

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from pumice.domain.errors.base import PumiceError
 
+_MOST_NAMES = 20
+"""A message that lists what there is names so many at most."""
+
 
 class BadRequest(PumiceError):
     """The request cannot be read."""
@@ -109,6 +112,48 @@ class TooLarge(Unfit):
         return f"{self.what} has {self.size} {self.unit}; at most {self.limit} are taken"
 
 
+@dataclass(eq=False)
+class LoadFailed(Unfit):
+    """A model could not be loaded as asked; what was served before still is.
+
+    Args:
+        model: Name of the model.
+        problem: Why.
+    """
+
+    model: str
+    problem: str
+    code = "load-failed"
+    title = "The model could not be loaded"
+
+    @property
+    def message(self) -> str:
+        """Say what is served now."""
+        return f"load failed for model '{self.model}': {self.problem}; what was served before is unchanged"
+
+
+@dataclass(eq=False)
+class LoadRefused(Unfit):
+    """A caller asked for a source that the operator has not allowed.
+
+    Args:
+        model: Name of the model.
+        problem: What is not allowed.
+        mend: What to do.
+    """
+
+    model: str
+    problem: str
+    mend: str
+    code = "load-refused"
+    title = "The model may not be loaded from there"
+
+    @property
+    def message(self) -> str:
+        """Name the mend."""
+        return f"loading model '{self.model}' is refused: {self.problem}; {self.mend}"
+
+
 class NotFound(PumiceError):
     """There is no such thing."""
 
@@ -136,7 +181,8 @@ class ModelNotFound(NotFound):
     def message(self) -> str:
         """List what is served instead."""
         wanted = f"version '{self.version}' of model '{self.model}'" if self.version else f"model '{self.model}'"
-        return f"{wanted} is not served; served: {', '.join(self.known) or 'nothing'}"
+        more = f" and {len(self.known) - _MOST_NAMES} more" if len(self.known) > _MOST_NAMES else ""
+        return f"{wanted} is not served; served: {', '.join(self.known[:_MOST_NAMES]) or 'nothing'}{more}"
 
 
 @dataclass(eq=False)
@@ -155,6 +201,24 @@ class TaskNotFound(NotFound):
     def message(self) -> str:
         """Name the id."""
         return f"task '{self.task_id}' is not known, or its result has expired"
+
+
+@dataclass(eq=False)
+class KeyNotFound(NotFound):
+    """No key has this id, or it has ended and cannot be replaced.
+
+    Args:
+        key_id: The id that was asked for.
+    """
+
+    key_id: str
+    code = "key-not-found"
+    title = "No such key"
+
+    @property
+    def message(self) -> str:
+        """Name the id."""
+        return f"key '{self.key_id}' is not known, or it has ended; `pumice keys list` shows all"
 
 
 @dataclass(eq=False)

@@ -12,9 +12,11 @@ from urllib.parse import unquote
 
 import grpc
 
+from pumice.domain.access import Verb
 from pumice.domain.errors import PumiceError
 from pumice.domain.request import InferRequest
 from pumice.gateway.grpc.errors import details_of, retry_metadata, status_of
+from pumice.gateway.grpc.guard import PRINCIPAL
 from pumice.gateway.headers import REQUEST_ID, TRACEPARENT, choose_request_id
 from pumice.observe.stats import VersionStats
 
@@ -32,19 +34,29 @@ class Call:
         context: gRPC's view of it.
 
     Attributes:
+        principal: The caller, as the door knows it.
         request_id: The caller's ``x-request-id``, or a new one.
         traceparent: The caller's W3C trace context, or an empty string.
         trailers: Metadata that end the call.
     """
 
-    __slots__ = ("_context", "request_id", "traceparent", "trailers")
+    __slots__ = ("_context", "principal", "request_id", "traceparent", "trailers")
 
     def __init__(self, context: Context) -> None:
         metadata = dict(context.invocation_metadata() or ())
         self._context = context
+        self.principal = PRINCIPAL.get()
         self.request_id = choose_request_id(str(metadata.get(REQUEST_ID, "")))
         self.traceparent = str(metadata.get(TRACEPARENT, ""))
         self.trailers: tuple[tuple[str, str], ...] = ((REQUEST_ID, self.request_id),)
+
+    def permit(self, verb: Verb, model: str) -> None:
+        """Let the caller do something with a model.
+
+        Raises:
+            Forbidden: Its scopes do not say so.
+        """
+        self.principal.permit(verb, model)
 
     def carry(self, request: InferRequest, now: float) -> None:
         """Give an inference the call's id, caller, trace context and deadline, if that is the earlier one.
@@ -54,7 +66,7 @@ class Call:
             now: The monotonic clock (s).
         """
         request.request_id = self.request_id
-        request.caller = address_of(self._context.peer())
+        request.caller = self.principal.caller or address_of(self._context.peer())
         request.traceparent = self.traceparent
         remaining: float | None = self._context.time_remaining()
         if remaining is not None and (request.deadline is None or now + remaining < request.deadline):

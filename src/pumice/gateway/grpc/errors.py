@@ -18,7 +18,14 @@ STATUSES: Mapping[type[e.PumiceError], StatusCode] = MappingProxyType(
         e.SignatureMismatch: StatusCode.INVALID_ARGUMENT,
         e.UncleanText: StatusCode.INVALID_ARGUMENT,
         e.TooLarge: StatusCode.INVALID_ARGUMENT,  # RESOURCE_EXHAUSTED would ask the caller to try the same again
+        e.NotAllowed: StatusCode.PERMISSION_DENIED,
+        e.Unauthenticated: StatusCode.UNAUTHENTICATED,
+        e.Forbidden: StatusCode.PERMISSION_DENIED,
+        e.RateLimited: StatusCode.RESOURCE_EXHAUSTED,
+        e.LoadFailed: StatusCode.INVALID_ARGUMENT,  # as Triton has it
+        e.LoadRefused: StatusCode.PERMISSION_DENIED,
         e.NotFound: StatusCode.NOT_FOUND,
+        e.KeyNotFound: StatusCode.NOT_FOUND,
         e.ModelNotFound: StatusCode.NOT_FOUND,
         e.TaskNotFound: StatusCode.NOT_FOUND,
         e.Unsupported: StatusCode.UNIMPLEMENTED,
@@ -67,7 +74,7 @@ def retry_metadata(error: e.PumiceError) -> tuple[tuple[str, str], ...]:
 
     ``retry-after`` is in seconds, as in HTTP; ``grpc-retry-pushback-ms`` is what gRPC's own retries wait for.
     """
-    if not isinstance(error, e.Unavailable):
+    if not isinstance(error, e.Unavailable | e.RateLimited):
         return ()
     milliseconds = max(1, round(error.retry_after_s * 1000))
     return (RETRY_AFTER, f"{error.retry_after_s:g}"), (PUSHBACK_MS, str(milliseconds))

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 import grpc
 
 from pumice.__about__ import __version__
+from pumice.domain.access import Verb
 from pumice.domain.errors import ModelNotReady
 from pumice.domain.signature import Tensor
 from pumice.gateway.grpc.calls import Call, Counted, Operation, unary
@@ -47,7 +48,7 @@ class OpenInference:
             "ServerReady": self.server_ready,
             "ServerMetadata": self.server_metadata,
             "RepositoryIndex": self.repository_index,
-            **Description(self._catalog).operations(),
+            **Description(self._inference).operations(),
         }
         methods = {name: unary(run) for name, run in operations.items()}
         methods["ModelStreamInfer"] = StreamInfer(self._inference).method()
@@ -56,6 +57,7 @@ class OpenInference:
     async def infer(self, body: bytes, call: Call) -> bytes:
         """Run one inference."""
         message = grpc_codec.parse_message(pb.ModelInferRequest, body)
+        call.permit(Verb.INFER, message.model_name)
         served = self._catalog.find(message.model_name, message.model_version)
         with Counted(served.stats, PROTOCOL):
             wire = grpc_codec.read_infer(message)
@@ -64,7 +66,7 @@ class OpenInference:
             now = time.monotonic()
             wire.start(now)
             call.carry(wire.request, now)
-            result = await self._inference.infer(served.name, served.version, wire.request)
+            result = await self._inference.infer(message.model_name, message.model_version, wire.request)
             return grpc_codec.encode_result(result, wire)
 
     async def server_live(self, _body: bytes, _call: Call) -> bytes:
@@ -75,9 +77,10 @@ class OpenInference:
         """Whether every model can answer."""
         return pb.ServerReadyResponse(ready=self._catalog.ready).SerializeToString()
 
-    async def model_ready(self, body: bytes, _call: Call) -> bytes:
+    async def model_ready(self, body: bytes, call: Call) -> bytes:
         """Whether one version can answer."""
         asked = grpc_codec.parse_message(pb.ModelReadyRequest, body)
+        call.permit(Verb.READ, asked.name)
         served = self._catalog.find(asked.name, asked.version)
         return pb.ModelReadyResponse(ready=served.ready).SerializeToString()
 
@@ -85,10 +88,13 @@ class OpenInference:
         """What the server is."""
         return pb.ServerMetadataResponse(name="pumice", version=__version__, extensions=EXTENSIONS).SerializeToString()
 
-    async def model_metadata(self, body: bytes, _call: Call) -> bytes:
+    async def model_metadata(self, body: bytes, call: Call) -> bytes:
         """What a version takes and gives."""
         asked = grpc_codec.parse_message(pb.ModelMetadataRequest, body)
+        call.permit(Verb.READ, asked.name)
         served = self._catalog.find(asked.name, asked.version)
+        if served.profile is None:
+            served = await self._inference.awake(asked.name, asked.version)
         profile = served.profile
         if profile is None:
             raise ModelNotReady(served.name, served.reason)
@@ -100,11 +106,13 @@ class OpenInference:
             outputs=_described(profile.signature.outputs),
         ).SerializeToString()
 
-    async def repository_index(self, body: bytes, _call: Call) -> bytes:
+    async def repository_index(self, body: bytes, call: Call) -> bytes:
         """All versions and their states."""
         asked = grpc_codec.parse_message(pb.RepositoryIndexRequest, body)
         answer = pb.RepositoryIndexResponse()
         for served in self._catalog.all():
+            if not call.principal.allows(Verb.READ, served.name):
+                continue
             if served.ready:
                 answer.models.add(name=served.name, version=served.version, state="READY")
             elif not asked.ready:

@@ -9,6 +9,8 @@ import grpc
 
 from pumice.domain.errors import BadSetting
 from pumice.gateway.grpc import health, open_inference, reflection, text
+from pumice.gateway.grpc.guard import Guarded
+from pumice.service.access.access import Access
 from pumice.service.inference import Inference
 
 
@@ -54,19 +56,21 @@ class GrpcServer:
         await self._server.stop(grace)
 
 
-async def start_grpc(inference: Inference, options: GrpcOptions) -> GrpcServer:
+async def start_grpc(inference: Inference, options: GrpcOptions, access: Access | None = None) -> GrpcServer:
     """Start to answer.
 
     Args:
         inference: The operation, and the catalogue of what is served.
         options: How to listen.
+        access: Who may come in, and what is written down of those who manage; None: everybody, and nothing.
 
     Raises:
         BadSetting: The port cannot be had.
     """
     checks = health.Health(inference.catalog)
+    access = access or Access()
     server = grpc.aio.server(
-        handlers=all_handlers(inference, checks),
+        handlers=[Guarded(service, access) for service in all_handlers(inference, checks)],
         options=[
             ("grpc.max_receive_message_length", options.max_message_bytes),
             ("grpc.so_reuseport", 0),  # else a second server on the same port takes half of the calls

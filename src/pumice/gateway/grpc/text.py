@@ -7,6 +7,7 @@ import time
 import grpc
 import numpy as np
 
+from pumice.domain.access import Verb
 from pumice.domain.datatypes import BYTES
 from pumice.domain.errors import MalformedInput, ModelNotReady, Unsupported
 from pumice.domain.model import Profile
@@ -40,15 +41,17 @@ class TextService:
     async def predict(self, body: bytes, call: Call) -> bytes:
         """Run one text."""
         asked = parse_message(PredictRequest, body)
-        served = self._catalog.find(asked.model or self._only())
-        with Counted(served.stats, PROTOCOL):
+        model = asked.model or self._only()
+        call.permit(Verb.INFER, model)
+        with Counted(self._catalog.find(model).stats, PROTOCOL):
+            served = await self._inference.awake(model, "")
             if served.profile is None:
                 raise ModelNotReady(served.name, served.reason)
             tensor = _text_input(served.name, served.profile)
             text = np.array([asked.input_text.encode()], dtype=object).reshape([1] * len(tensor.shape))
             request = InferRequest({tensor.name: text})
             call.carry(request, time.monotonic())
-            result = await self._inference.infer(served.name, served.version, request)
+            result = await self._inference.run(served, request)
             call.trailers += ((MODEL_VERSION, result.version),)
             return _answer(served.profile, result).SerializeToString()
 

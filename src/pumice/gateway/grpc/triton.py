@@ -10,18 +10,19 @@ from pumice.protocol.oip.proto import open_inference_pb2 as pb
 from pumice.service.description import config_of, statistics_of
 
 if TYPE_CHECKING:
-    from pumice.service.catalog import Catalog
+    from pumice.service.inference import Inference
 
 
 class Description:
     """The methods that describe models.
 
     Args:
-        catalog: What is served.
+        inference: The operation, and the catalogue of what is served.
     """
 
-    def __init__(self, catalog: Catalog) -> None:
-        self._catalog = catalog
+    def __init__(self, inference: Inference) -> None:
+        self._inference = inference
+        self._catalog = inference.catalog
 
     def operations(self) -> dict[str, Operation]:
         """The methods by name."""
@@ -30,7 +31,8 @@ class Description:
     async def model_config(self, body: bytes, _call: Call) -> bytes:
         """How a version is served."""
         asked = grpc_codec.parse_message(pb.ModelConfigRequest, body)
-        config = config_of(self._catalog.find(asked.name, asked.version))
+        # only one in memory knows what was chosen for it
+        config = config_of(await self._inference.awake(asked.name, asked.version))
         return pb.ModelConfigResponse(config=grpc_codec.as_message(config, pb.ModelConfig())).SerializeToString()
 
     async def model_statistics(self, body: bytes, _call: Call) -> bytes:

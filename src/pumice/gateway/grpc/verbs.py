@@ -28,6 +28,23 @@ VERBS: Mapping[str, Verb] = MappingProxyType(
 )
 """Full name of a method -> verb; a test holds it against what the server really has."""
 
+NARROW = frozenset(
+    {
+        "/inference.GRPCInferenceService/ServerMetadata",
+        "/inference.GRPCInferenceService/ModelReady",
+        "/inference.GRPCInferenceService/ModelMetadata",
+        "/inference.GRPCInferenceService/ModelInfer",
+        "/inference.GRPCInferenceService/RepositoryIndex",
+        "/ModelService/Predict",
+        "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+        "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
+    }
+)
+"""Methods that themselves hold what they do, model by model, against the caller's scopes (`Call.permit`).
+
+Any caller with the verb for some model comes in; all other methods ask for the verb for all models.
+"""
+
 
 def verb_of(method: str) -> Verb:
     """Return what a method asks for.

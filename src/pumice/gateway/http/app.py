@@ -11,11 +11,13 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from pumice.domain.errors import PumiceError
-from pumice.gateway.http import health, kserve, metrics, oip, seed, site, streaming, triton
+from pumice.gateway.http import health, keys, kserve, metrics, oip, repository, seed, site, streaming, triton
 from pumice.gateway.http.context import HttpContext
 from pumice.gateway.http.endpoint import Endpoint
 from pumice.gateway.http.envelope import Envelope
+from pumice.gateway.http.guard import guarded
 from pumice.gateway.http.replies import error_reply, http_error_reply
+from pumice.service.access.access import Access
 
 _ELSEWHERE = "elsewhere"  # stands where the hot path answers POST
 
@@ -28,7 +30,7 @@ def http_app(context: HttpContext) -> ASGIApp:
     Inference (``POST …/infer``) is expected to be answered before it comes here.
     """
     app = Starlette(
-        routes=[_route(endpoint) for endpoint in all_endpoints(context)],
+        routes=[_route(endpoint, context.access) for endpoint in all_endpoints(context)],
         middleware=[Middleware(Envelope, context.budget, context.cors)],
         exception_handlers={PumiceError: _refuse, HTTPException: _refuse_http},
     )
@@ -42,18 +44,21 @@ def all_endpoints(context: HttpContext) -> list[Endpoint]:
         *triton.endpoints(context),
         *oip.endpoints(context),
         *streaming.endpoints(context),
+        *repository.endpoints(context),
         *kserve.endpoints(context),
         *seed.endpoints(context),
         *health.endpoints(context),
         *metrics.endpoints(context),
+        *keys.endpoints(context),
     ]
     endpoints += site.endpoints(context, endpoints)
     return endpoints
 
 
-def _route(endpoint: Endpoint) -> Route:
+def _route(endpoint: Endpoint, access: Access) -> Route:
     if endpoint.handler is not None:
-        return Route(endpoint.path, endpoint.handler, methods=[endpoint.method])
+        handler = guarded(endpoint, endpoint.handler, access.doors, access.audit)
+        return Route(endpoint.path, handler, methods=[endpoint.method])
 
     async def elsewhere(_request: Request) -> Response:
         raise HTTPException(405, headers={"Allow": endpoint.method})

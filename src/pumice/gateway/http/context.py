@@ -11,7 +11,9 @@ from pumice.domain.model import Profile
 from pumice.gateway.http.budget import Budget
 from pumice.gateway.http.cors import Cors
 from pumice.observe.observed import Observed
+from pumice.service.access.access import Access
 from pumice.service.inference import Inference
+from pumice.service.models import Models
 from pumice.service.tasks import Tasks
 
 
@@ -27,6 +29,10 @@ class Served(Observed, Protocol):
         """Whether it can answer now."""
 
     @property
+    def dormant(self) -> bool:
+        """Whether it is not in memory, and its next request loads it."""
+
+    @property
     def reason(self) -> str:
         """Why it cannot, or an empty string."""
 
@@ -38,9 +44,11 @@ class HttpContext:
     Attributes:
         inference: The operation, and the catalogue of what is served.
         tasks: The asynchronous form of it.
+        models: What may be served, and changes of it.
         max_body_bytes: Largest body of a request, before and after decompression (bytes).
         budget: What the bodies of all requests may take together.
         cors: Other origins whose pages may call; None: none.
+        access: Who may come in, and what is written down of those who manage.
         started: When the server started (Unix time, s).
         server: Name of the server.
         version: Its version.
@@ -48,9 +56,11 @@ class HttpContext:
 
     inference: Inference
     tasks: Tasks
+    models: Models
     max_body_bytes: int
     budget: Budget = field(default_factory=lambda: Budget(1 << 30))
     cors: Cors | None = None
+    access: Access = field(default_factory=Access)
     started: float = field(default_factory=time.time)
     server: str = "pumice"
     version: str = __version__

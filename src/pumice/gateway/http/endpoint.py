@@ -72,6 +72,9 @@ class Endpoint:
         verb: What it asks of its caller.
         handler: Answers it; None where it is answered before it reaches this app.
         doc: What is said of it; None for parts of pages.
+        narrow: The handler itself holds what it does, model by model, against the scopes of
+            `pumice.gateway.http.reading.principal_of`, so any caller with the verb for some model comes in. Else the
+            verb is needed for the path's ``{model}``, and for all models where the path has none.
     """
 
     method: str
@@ -79,3 +82,4 @@ class Endpoint:
     verb: Verb
     handler: Handler | None
     doc: Doc | None = None
+    narrow: bool = False

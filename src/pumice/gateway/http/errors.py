@@ -26,7 +26,14 @@ STATUSES: Mapping[type[e.PumiceError], int] = MappingProxyType(
         e.SignatureMismatch: 422,
         e.UncleanText: 422,
         e.TooLarge: 413,
+        e.NotAllowed: 403,
+        e.Unauthenticated: 401,
+        e.Forbidden: 403,
+        e.RateLimited: 429,
+        e.LoadFailed: 400,  # as Triton has it
+        e.LoadRefused: 403,
         e.NotFound: 404,
+        e.KeyNotFound: 404,
         e.ModelNotFound: 404,
         e.TaskNotFound: 404,
         e.Unsupported: 501,
@@ -122,9 +129,22 @@ def oip_error(error: e.PumiceError) -> bytes:
 
 def retry_after(error: e.PumiceError) -> str | None:
     """Return the value of ``Retry-After`` (whole seconds, at least 1), or None where another try does not help."""
-    if not isinstance(error, e.Unavailable):
+    if not isinstance(error, e.Unavailable | e.RateLimited):
         return None
     return str(max(1, math.ceil(error.retry_after_s)))
+
+
+def challenge(error: e.PumiceError) -> str | None:
+    """Return the value of ``WWW-Authenticate`` (RFC 6750), or None where the caller is not asked who it is."""
+    if isinstance(error, e.Unauthenticated):
+        return 'Bearer realm="pumice", error="invalid_token"' if error.shown else 'Bearer realm="pumice"'
+    return 'Bearer realm="pumice", error="insufficient_scope"' if isinstance(error, e.Forbidden) else None
+
+
+def headers_of(error: e.PumiceError) -> dict[str, str]:
+    """Return the headers that an error brings along: when to come back, and how to be known."""
+    told = {"retry-after": retry_after(error), "www-authenticate": challenge(error)}
+    return {name: value for name, value in told.items() if value is not None}
 
 
 def internal_error(error: BaseException, request_id: str) -> e.PumiceError:

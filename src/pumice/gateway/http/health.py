@@ -81,7 +81,9 @@ class _Health:
 
     async def ready(self, _request: Request) -> Response:
         reason = self._reason()
-        return json_reply(Ready(not reason, reason), *_status(reason))
+        # who shows no key is told whether, and not what is served and what ails it
+        told = reason if self._context.access.doors is None else ""
+        return json_reply(Ready(not reason, told), *_status(reason))
 
     async def ping(self, _request: Request) -> Response:
         status, headers = _status(self._reason())
@@ -92,7 +94,7 @@ class _Health:
         catalog = self._context.inference.catalog
         if catalog.closing:
             return "the server is stopping"
-        waiting = [served for served in catalog.all() if not served.ready]
+        waiting = catalog.unready()
         return "; ".join(f"model '{served.name}' version {served.version}: {served.reason}" for served in waiting)
 
 

@@ -24,7 +24,16 @@ from pumice.domain.request import InferRequest
 from pumice.gateway.headers import MODEL_VERSION
 from pumice.gateway.http.context import HttpContext, Served
 from pumice.gateway.http.endpoint import Answer, Doc, Endpoint, Text
-from pumice.gateway.http.reading import carry_headers, counted, parameter, profile_of, read_body, while_connected
+from pumice.gateway.http.reading import (
+    carry_headers,
+    counted,
+    deadline_in,
+    parameter,
+    profile_of,
+    read_body,
+    visible,
+    while_connected,
+)
 from pumice.gateway.http.replies import json_reply
 from pumice.protocol.kserve_v1 import Outputs, Predictions, PredictRequest, decode_predict, encode_answer
 
@@ -66,7 +75,7 @@ class BothModels(msgspec.Struct):
 def endpoints(context: HttpContext) -> Iterator[Endpoint]:
     """List the routes of KServe v1."""
     kserve = _KServe(context)
-    yield Endpoint("GET", "/v1/models", Verb.READ, kserve.models, _MODELS)
+    yield Endpoint("GET", "/v1/models", Verb.READ, kserve.models, _MODELS, narrow=True)
     for path in _PATHS:
         yield Endpoint("GET", path, Verb.READ, kserve.model, _MODEL)
         yield Endpoint("POST", f"{path}:predict", Verb.INFER, kserve.predict, _PREDICT)
@@ -78,8 +87,8 @@ class _KServe:
         self._context = context
         self._catalog = context.inference.catalog
 
-    async def models(self, _request: Request) -> Response:
-        names = self._catalog.names()
+    async def models(self, request: Request) -> Response:
+        names = visible(request, self._catalog.names())
         return json_reply(BothLists(names, [OpenAiModel(name, int(self._context.started)) for name in names]))
 
     async def model(self, request: Request) -> Response:
@@ -91,15 +100,17 @@ class _KServe:
     async def predict(self, request: Request) -> Response:
         served = self._find(request)
         with counted(served, PROTOCOL):
+            body = await read_body(request, self._context.max_body_bytes)
+            deadline = deadline_in(request)
+            # what was found before may be another one by now; from here on nothing comes between
+            served = await self._context.inference.awake(served.name, parameter(request, "version"), deadline)
             signature = profile_of(served).signature
-            call = decode_predict(await read_body(request, self._context.max_body_bytes), served.name, signature)
+            call = decode_predict(body, served.name, signature)
             inference = InferRequest(call.inputs, call.parameters)
             carry_headers(request, inference)
-            result = await while_connected(
-                request, self._context.inference.infer(served.name, served.version, inference)
-            )
-            body = encode_answer(result.outputs, signature, by_row=call.by_row)
-        return json_reply(body, headers={MODEL_VERSION: result.version})
+            result = await while_connected(request, self._context.inference.run(served, inference))
+            answer = encode_answer(result.outputs, signature, by_row=call.by_row)
+        return json_reply(answer, headers={MODEL_VERSION: result.version})
 
     async def explain(self, _request: Request) -> Response:
         raise Unsupported("':explain'", "use ':predict'")

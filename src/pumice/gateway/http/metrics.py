@@ -27,7 +27,7 @@ _METRICS = Doc(
 
 def endpoints(context: HttpContext) -> Iterator[Endpoint]:
     """List the one route."""
-    exposition = Exposition(context.inference.catalog.all, context.version)
+    exposition = Exposition(context.inference.catalog.observed, context.version)
     yield Endpoint("GET", "/metrics", Verb.READ, _Metrics(exposition).scrape, _METRICS)
 
 

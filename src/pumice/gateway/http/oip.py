@@ -1,9 +1,8 @@
-"""The Open Inference Protocol over REST: server, models, repository. Inference itself is the hot path's."""
+"""The Open Inference Protocol over REST: server and models. Inference itself is the hot path's."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal
 
 import msgspec
 from starlette.requests import Request
@@ -24,17 +23,13 @@ from pumice.domain.errors import (
 from pumice.domain.signature import Tensor
 from pumice.gateway.http.context import HttpContext, Served
 from pumice.gateway.http.endpoint import Answer, Doc, Endpoint, Text
-from pumice.gateway.http.reading import parameter, profile_of, read_body
+from pumice.gateway.http.reading import parameter, profile_of, visible
 from pumice.gateway.http.replies import json_reply
-from pumice.protocol.json_keys import refuse_double_keys
 from pumice.protocol.oip.json_codec import JsonRequest, JsonResponse
+from pumice.service.models import State
 
-EXTENSIONS = ["binary_tensor_data", "parameters", "model_configuration", "model_repository(index)", "statistics"]
+EXTENSIONS = ["binary_tensor_data", "parameters", "model_configuration", "model_repository", "statistics"]
 """Extensions of the protocol that are spoken, in Triton's words."""
-
-
-State = Literal["READY", "LOADING", "UNAVAILABLE"]
-"""Where a version is in its life, in the protocol's words."""
 
 
 class ServerMetadata(msgspec.Struct):
@@ -88,26 +83,6 @@ class ModelReady(msgspec.Struct, omit_defaults=True):
     reason: str = ""
 
 
-class IndexRequest(msgspec.Struct):
-    """Which versions are asked for; fields that it does not know are left alone, as the protocol wants it.
-
-    Attributes:
-        ready: Only those that can answer now.
-    """
-
-    ready: bool = False
-
-
-class IndexEntry(msgspec.Struct):
-    """A version in the repository."""
-
-    name: str
-    version: str
-    state: State
-    reason: str
-
-
-_read_index = msgspec.json.Decoder(IndexRequest).decode
 _MODEL_PATHS = ("/v2/models/{model}", "/v2/models/{model}/versions/{version}")
 _GROUP = "oip"
 _EXAMPLE = {"inputs": [{"name": "x", "datatype": "FP32", "shape": [1, 4], "data": [0.1, 0.2, 0.3, 0.4]}]}
@@ -116,15 +91,12 @@ _EXAMPLE = {"inputs": [{"name": "x", "datatype": "FP32", "shape": [1, 4], "data"
 def endpoints(context: HttpContext) -> Iterator[Endpoint]:
     """List the routes of the protocol."""
     oip = _Oip(context)
-    yield Endpoint("GET", "/v2", Verb.READ, oip.server, _SERVER)
-    yield Endpoint("GET", "/v2/models", Verb.READ, oip.models, _MODELS)
+    yield Endpoint("GET", "/v2", Verb.READ, oip.server, _SERVER, narrow=True)
+    yield Endpoint("GET", "/v2/models", Verb.READ, oip.models, _MODELS, narrow=True)
     for path in _MODEL_PATHS:
         yield Endpoint("GET", path, Verb.READ, oip.model, _MODEL)
         yield Endpoint("GET", f"{path}/ready", Verb.READ, oip.ready, _MODEL_READY)
         yield Endpoint("POST", f"{path}/infer", Verb.INFER, None, _INFER)
-    yield Endpoint("POST", "/v2/repository/index", Verb.READ, oip.index, _INDEX)
-    for action in ("load", "unload"):
-        yield Endpoint("POST", f"/v2/repository/models/{{model}}/{action}", Verb.MANAGE, oip.no_loading, _LOAD)
 
 
 class _Oip:
@@ -135,11 +107,13 @@ class _Oip:
     async def server(self, _request: Request) -> Response:
         return json_reply(ServerMetadata(self._context.server, self._context.version, EXTENSIONS))
 
-    async def models(self, _request: Request) -> Response:
-        return json_reply(ModelList(self._catalog.names()))
+    async def models(self, request: Request) -> Response:
+        return json_reply(ModelList(visible(request, self._catalog.names())))
 
     async def model(self, request: Request) -> Response:
         served = self._find(request)
+        if served.profile is None:
+            served = await self._context.inference.awake(served.name, parameter(request, "version"))
         profile = profile_of(served)
         versions = [version.version for version in self._catalog.versions(served.name)]
         inputs, outputs = tensors_of(profile.signature.inputs), tensors_of(profile.signature.outputs)
@@ -149,25 +123,9 @@ class _Oip:
     async def ready(self, request: Request) -> Response:
         served = self._find(request)
         if served.ready:
-            return json_reply(ModelReady(served.name, ready=True))
+            # one that is not in memory can be asked, and then is loaded: the reason says so
+            return json_reply(ModelReady(served.name, ready=True, reason=served.reason))
         return json_reply(ModelReady(served.name, ready=False, reason=served.reason), 503, {"retry-after": "1"})
-
-    async def index(self, request: Request) -> Response:
-        body = await read_body(request, self._context.max_body_bytes)
-        try:
-            wanted = _read_index(body) if body.strip() else IndexRequest()
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise MalformedInput("body", str(error)) from None
-        refuse_double_keys(body)
-        entries = [
-            IndexEntry(served.name, served.version, state_of(served), served.reason)
-            for served in self._catalog.all()
-            if served.ready or not wanted.ready
-        ]
-        return json_reply(entries)
-
-    async def no_loading(self, _request: Request) -> Response:
-        raise Unsupported("loading and unloading models while serving", "name the models when the server is started")
 
     def _find(self, request: Request) -> Served:
         return self._catalog.find(parameter(request, "model"), parameter(request, "version"))
@@ -175,7 +133,7 @@ class _Oip:
 
 def state_of(served: Served) -> State:
     """Where a version is in its life."""
-    if served.ready:
+    if served.ready and not served.dormant:
         return "READY"
     return "LOADING" if served.reason == "loading" else "UNAVAILABLE"
 
@@ -231,18 +189,4 @@ _INFER = Doc(
     JsonRequest,
     _EXAMPLE,
     ("x-request-id", "x-timeout-ms", "traceparent", "content-encoding", "inference-header-content-length"),
-)
-_INDEX = Doc(
-    _GROUP,
-    Text("All versions and their states", "所有版本及其状态"),
-    {200: Answer(list[IndexEntry], Text("One entry a version.", "每个版本一项。"))},
-    (MalformedInput, TooLarge),
-    IndexRequest,
-    {"ready": False},
-)
-_LOAD = Doc(
-    _GROUP,
-    Text("Load or unload a model (not supported)", "加载或卸载模型（暂不支持）"),
-    {},
-    (Unsupported,),
 )

@@ -9,7 +9,8 @@ from typing import Any
 
 import msgspec
 
-from pumice.domain.errors import PumiceError, Unavailable
+from pumice.domain.access import Verb
+from pumice.domain.errors import Forbidden, PumiceError, RateLimited, Unauthenticated, Unavailable
 from pumice.gateway.http.endpoint import Answer, Doc, Endpoint, Text
 from pumice.gateway.http.errors import PROBLEM_JSON, STATUSES, OipError, Problem, is_oip_shaped
 from pumice.gateway.http.replies import JSON
@@ -19,6 +20,7 @@ GROUPS: Mapping[str, Text] = {
     "kserve": Text("KServe v1 and TensorFlow Serving", "KServe v1 与 TensorFlow Serving"),
     "tasks": Text("Asynchronous tasks", "异步任务"),
     "health": Text("Health", "健康检查"),
+    "keys": Text("Keys", "密钥"),
     "server": Text("The server itself", "服务器"),
 }
 """Groups of routes, in the order in which they are shown."""
@@ -48,12 +50,16 @@ _PARAMETERS: Mapping[str, Text] = {
     "model": Text("Name of the model, percent-encoded.", "模型名称（百分号编码）。"),
     "version": Text("Version of the model.", "模型版本。"),
     "task_id": Text("Id of the task.", "任务标识。"),
+    "key_id": Text("Id of the key.", "密钥标识。"),
 }
 
 _ERRORS_ZH: Mapping[int, str] = {
     400: "请求无法解析",
+    401: "未提供有效的密钥",
+    403: "密钥无此权限",
     404: "不存在",
     413: "过大",
+    429: "请求过于频繁",
     422: "不符合模型签名或限制",
     499: "调用方已断开",
     500: "模型或服务器出错",
@@ -91,7 +97,10 @@ def document(endpoints: Iterable[Endpoint], title: str, version: str) -> bytes:
             "info": {"title": title, "version": version, "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"}},
             "tags": [{"name": tag, "description": text.en, "x-zh": text.zh} for tag, text in GROUPS.items()],
             "paths": paths,
-            "components": {"schemas": schemas.components},
+            "components": {
+                "schemas": schemas.components,
+                "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}},
+            },
         }
     )
 
@@ -148,6 +157,8 @@ def _operation(endpoint: Endpoint, doc: Doc, schemas: _Schemas) -> Json:
             *(_parameter(name, "header", HEADERS[name]) for name in doc.headers),
         ],
         "responses": _responses(endpoint, doc, schemas),
+        # an empty one: a server without authentication asks for none
+        "security": [] if endpoint.verb is Verb.OPEN else [{"bearer": []}, {}],
     }
     if doc.body is not None:
         content = {"schema": schemas.of(doc.body), "example": doc.example}
@@ -168,7 +179,8 @@ def _parameter(name: str, place: str, text: Text) -> Json:
 def _responses(endpoint: Endpoint, doc: Doc, schemas: _Schemas) -> Json:
     responses = {str(status): _answer(answer, schemas) for status, answer in doc.answers.items()}
     by_status: dict[int, list[type[PumiceError]]] = {}
-    for error in (*doc.errors, PumiceError):
+    at_the_door = () if endpoint.verb is Verb.OPEN else (Unauthenticated, Forbidden, RateLimited)
+    for error in (*doc.errors, *at_the_door, PumiceError):
         by_status.setdefault(STATUSES[error], []).append(error)
     shape, media_type = (OipError, JSON) if is_oip_shaped(endpoint.path) else (Problem, PROBLEM_JSON)
     for status, errors in sorted(by_status.items()):
@@ -177,7 +189,7 @@ def _responses(endpoint: Endpoint, doc: Doc, schemas: _Schemas) -> Json:
             "x-zh": _ERRORS_ZH[status],
             "content": {media_type: {"schema": schemas.of(shape)}},
         }
-        if any(issubclass(error, Unavailable) for error in errors):
+        if any(issubclass(error, Unavailable | RateLimited) for error in errors):
             response["headers"] = {"retry-after": {"description": "Seconds.", "schema": {"type": "integer"}}}
         responses.setdefault(str(status), response)
     return dict(sorted(responses.items()))

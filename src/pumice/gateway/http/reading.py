@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 from urllib.parse import quote, unquote
@@ -12,6 +12,7 @@ from urllib.parse import quote, unquote
 from starlette.requests import Request
 from starlette.types import Receive, Scope
 
+from pumice.domain.access import Principal, Verb
 from pumice.domain.errors import Cancelled, ModelNotReady, PumiceError, TooLarge
 from pumice.domain.model import Profile
 from pumice.domain.request import InferRequest
@@ -88,6 +89,32 @@ def profile_of(served: Served) -> Profile:
     return served.profile
 
 
+def principal_of(request: Request) -> Principal:
+    """Return the caller of a request."""
+    principal: Principal = request.state.principal
+    return principal
+
+
+def visible(request: Request, models: Iterable[str]) -> list[str]:
+    """Return the models that a request's caller may look at."""
+    principal = principal_of(request)
+    return [model for model in models if principal.allows(Verb.READ, model)]
+
+
+def caller_of(request: Request) -> str:
+    """Return the name of a request's caller: of its key or token, or its address."""
+    return principal_of(request).caller or (request.client.host if request.client else "")
+
+
+def deadline_in(request: Request) -> float | None:
+    """Return the moment on the monotonic clock after which the caller does not wait (s), or None.
+
+    Raises:
+        MalformedInput: The header is no number.
+    """
+    return headers.deadline_of(request.headers.get(headers.TIMEOUT_MS, ""), time.monotonic())
+
+
 def carry_headers(request: Request, inference: InferRequest) -> None:
     """Give an inference its id, caller, deadline and trace context.
 
@@ -95,8 +122,8 @@ def carry_headers(request: Request, inference: InferRequest) -> None:
         MalformedInput: The deadline is no number.
     """
     inference.request_id = request.state.request_id
-    inference.caller = request.client.host if request.client else ""
-    inference.deadline = headers.deadline_of(request.headers.get(headers.TIMEOUT_MS, ""), time.monotonic())
+    inference.caller = caller_of(request)
+    inference.deadline = deadline_in(request)
     inference.traceparent = request.headers.get(headers.TRACEPARENT, "")
 
 

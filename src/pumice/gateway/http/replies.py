@@ -31,13 +31,10 @@ def json_reply(body: object, status: int = 200, headers: dict[str, str] | None =
 def error_reply(request: Request, error: PumiceError) -> Response:
     """Answer with an error."""
     status = errors.status_of(error)
-    headers: dict[str, str] = {}
+    headers = errors.headers_of(error)
     if status >= 500 and type(error) is not PumiceError:  # the root stands for the unforeseen, which is logged already
         told = {"request_id": request.state.request_id, "status": status, "problem": error.message}
         _log.warning("request failed", extra=told)
-    wait = errors.retry_after(error)
-    if wait is not None:
-        headers["retry-after"] = wait
     kind: Callable[..., Response] = Response
     if isinstance(error, TooLarge):
         kind = _LastReply

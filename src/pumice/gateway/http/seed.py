@@ -35,7 +35,15 @@ from pumice.domain.request import LOWEST_PRIORITY, InferRequest, InferResult
 from pumice.gateway.headers import MODEL_VERSION, preferred_wait
 from pumice.gateway.http.context import HttpContext, Served
 from pumice.gateway.http.endpoint import Answer, Doc, Endpoint, Text
-from pumice.gateway.http.reading import carry_headers, counted, parameter, path_segment, read_body, while_connected
+from pumice.gateway.http.reading import (
+    carry_headers,
+    counted,
+    parameter,
+    path_segment,
+    principal_of,
+    read_body,
+    while_connected,
+)
 from pumice.gateway.http.replies import json_reply
 from pumice.protocol.json_keys import refuse_double_keys
 from pumice.protocol.kserve_v1 import listed
@@ -141,9 +149,9 @@ _decode = msgspec.json.Decoder(SeedRequest).decode
 def endpoints(context: HttpContext) -> Iterator[Endpoint]:
     """List the routes of the asynchronous API."""
     seed = _Seed(context)
-    yield Endpoint("POST", "/predict", Verb.INFER, seed.predict, _PREDICT)
-    yield Endpoint("GET", "/result/{task_id}", Verb.INFER, seed.result, _RESULT)
-    yield Endpoint("DELETE", "/result/{task_id}", Verb.INFER, seed.delete, _DELETE)
+    yield Endpoint("POST", "/predict", Verb.INFER, seed.predict, _PREDICT, narrow=True)
+    yield Endpoint("GET", "/result/{task_id}", Verb.INFER, seed.result, _RESULT, narrow=True)
+    yield Endpoint("DELETE", "/result/{task_id}", Verb.INFER, seed.delete, _DELETE, narrow=True)
 
 
 class _Seed:
@@ -155,6 +163,7 @@ class _Seed:
     async def predict(self, request: Request) -> Response:
         wanted = _read(await read_body(request, self._context.max_body_bytes))
         model = wanted.model or self._only_model()
+        principal_of(request).permit(Verb.INFER, model)
         served = self._catalog.find(model, wanted.version)
         wait = preferred_wait(request.headers.getlist("prefer"))
         with counted(served, PROTOCOL, 202):
@@ -182,11 +191,14 @@ class _Seed:
                 record = await while_connected(request, self._tasks.wait(task_id, wait))
         except TaskNotFound:
             return json_reply(NotFound(), 404)
+        principal_of(request).permit(Verb.INFER, record.model)
         return _result_reply(record, headers)
 
     async def delete(self, request: Request) -> Response:
+        task_id = parameter(request, "task_id")
         try:
-            record = await self._tasks.cancel(parameter(request, "task_id"))
+            principal_of(request).permit(Verb.INFER, (await self._tasks.get(task_id)).model)
+            record = await self._tasks.cancel(task_id)
         except TaskNotFound:
             return json_reply(NotFound(), 404)
         return Response(status_code=204) if record is None else _result_reply(record, {})

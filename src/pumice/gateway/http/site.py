@@ -15,13 +15,14 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from pumice.domain.access import Verb
+from pumice.domain.access import Principal, Verb
 from pumice.domain.model import Parameter
 from pumice.gateway.http.context import HttpContext, Served
 from pumice.gateway.http.endpoint import Answer, Doc, Endpoint, Text
-from pumice.gateway.http.oip import State, TensorMetadata, state_of, tensors_of
-from pumice.gateway.http.reading import parameter
+from pumice.gateway.http.oip import TensorMetadata, state_of, tensors_of
+from pumice.gateway.http.reading import parameter, principal_of
 from pumice.gateway.http.replies import json_reply
+from pumice.service.models import State
 
 _PAGES = Path(__file__).parent / "pages"
 _HTML = "text/html; charset=utf-8"
@@ -107,10 +108,10 @@ def endpoints(context: HttpContext, listed: list[Endpoint]) -> Iterator[Endpoint
         listed: All routes of the app, for the OpenAPI document; may be completed later.
     """
     site = _Site(context, listed)
-    yield Endpoint("GET", "/", Verb.READ, site.index, _INDEX)
-    yield Endpoint("GET", "/docs", Verb.READ, site.docs, _DOCS)
-    yield Endpoint("GET", "/openapi.json", Verb.READ, site.openapi, _OPENAPI)
-    yield Endpoint("GET", "/assets/{file}", Verb.READ, site.asset)
+    yield Endpoint("GET", "/", Verb.READ, site.index, _INDEX, narrow=True)
+    yield Endpoint("GET", "/docs", Verb.READ, site.docs, _DOCS, narrow=True)
+    yield Endpoint("GET", "/openapi.json", Verb.READ, site.openapi, _OPENAPI, narrow=True)
+    yield Endpoint("GET", "/assets/{file}", Verb.READ, site.asset, narrow=True)
 
 
 class _Site:
@@ -122,7 +123,7 @@ class _Site:
     async def index(self, request: Request) -> Response:
         if "text/html" in request.headers.get("accept", ""):
             return _page("index.html")
-        return json_reply(self._overview(), headers={"vary": "accept"})
+        return json_reply(self._overview(principal_of(request)), headers={"vary": "accept"})
 
     async def docs(self, _request: Request) -> Response:
         return _page("docs.html")
@@ -140,9 +141,9 @@ class _Site:
             raise HTTPException(404)
         return Response(_read(name), headers={**_PAGE_HEADERS, "content-type": _TYPES[Path(name).suffix]})
 
-    def _overview(self) -> Overview:
+    def _overview(self, principal: Principal) -> Overview:
         catalog = self._context.inference.catalog
-        models = [_overview_of(served) for served in catalog.all()]
+        models = [_overview_of(served) for served in catalog.all() if principal.allows(Verb.READ, served.name)]
         return Overview(self._context.server, self._context.version, catalog.ready, models, _LINKS)
 
 

@@ -31,10 +31,13 @@ def endpoints(context: HttpContext) -> Iterator[Endpoint]:
 
 class _Triton:
     def __init__(self, context: HttpContext) -> None:
+        self._inference = context.inference
         self._catalog = context.inference.catalog
 
     async def config(self, request: Request) -> Response:
-        return json_reply(config_of(self._catalog.find(parameter(request, "model"), parameter(request, "version"))))
+        # only one in memory knows what was chosen for it
+        served = await self._inference.awake(parameter(request, "model"), parameter(request, "version"))
+        return json_reply(config_of(served))
 
     async def stats(self, request: Request) -> Response:
         return json_reply(statistics_of(self._catalog.some(parameter(request, "model"), parameter(request, "version"))))

@@ -69,6 +69,19 @@ class Fleet:
             self._changed.clear()
             await self._changed.wait()
 
+    async def until_complete(self) -> None:
+        """Wait until every replica is ready.
+
+        Raises:
+            PumiceError: One has failed to start; the error is its own.
+        """
+        while any(keeper.state is not ReplicaState.READY for keeper in self.keepers):
+            problem = next((error for keeper in self.keepers if (error := _problem(keeper)) is not None), None)
+            if problem is not None:
+                raise problem
+            self._changed.clear()
+            await self._changed.wait()
+
     async def stop(self) -> None:
         """End them for good."""
         if self._pulse is not None:

@@ -26,6 +26,9 @@ from pumice.runtime.front.sharing import Sharing
 from pumice.runtime.front.streams import Streams, StreamTicket
 from pumice.runtime.front.ticket import Done, Ticket
 
+_DRAIN_LOOK = 0.01
+"""How often it is looked whether a version that is going has nothing left to do (s)."""
+
 _CRASH_LOOP = 3
 """Failed starts or short lives in a row after which requests are refused rather than kept waiting."""
 
@@ -38,14 +41,19 @@ class ServedVersion:
         pulse: Calls what has to look at running calls.
         max_queue: Most requests that wait.
         cache_ttl: How long a cached answer is good (s).
+        stats: Its counters; they may go on from an earlier time in memory.
 
     Attributes:
         name: Name of the model.
         version: Its version.
         profile: What a replica said of it; None until one has loaded.
         stats: Its counters.
+        dormant: Whether it is not in memory, and its next request loads it.
+        last_used: When it was last asked, on the monotonic clock (s).
         replicas: Its replicas, by their numbers.
     """
+
+    dormant = False
 
     def __init__(
         self,
@@ -54,6 +62,7 @@ class ServedVersion:
         *,
         max_queue: int,
         cache_ttl: float,
+        stats: VersionStats | None = None,
     ) -> None:
         replicas, rows = settings.replicas, settings.max_batch_size
         delay_ms, timeout, silence = settings.max_delay_ms, settings.timeout, settings.stream_timeout
@@ -62,7 +71,8 @@ class ServedVersion:
         self.name = settings.name
         self.version = settings.version
         self.profile: Profile | None = None
-        self.stats = VersionStats()
+        self.stats = stats or VersionStats()
+        self.last_used = time.monotonic()
         self._timeout = timeout
         self._stream_timeout = silence
         self._max_queue = max_queue
@@ -126,13 +136,30 @@ class ServedVersion:
         """Wait until a replica can be sent batches."""
         await self._attached.wait()
 
-    async def stop(self) -> None:
-        """Leave the replicas; what waits is refused."""
+    async def drain(self, limit: float) -> None:
+        """Wait until nothing waits or runs here; for a version that the catalog does not give out any more.
+
+        Args:
+            limit: Longest wait (s).
+        """
+        until = time.monotonic() + limit
+        quiet = 0
+        # who was given it in the turn before may still submit: twice, so that a turn of the loop lies between
+        while quiet < 2 and time.monotonic() < until:
+            await asyncio.sleep(_DRAIN_LOOK)
+            quiet = 0 if self.inflight else quiet + 1
+
+    async def stop(self, why: PumiceError | None = None) -> None:
+        """Leave the replicas.
+
+        Args:
+            why: What the requests that wait are told; that the server stops, if left out.
+        """
         self._pulse.remove(self._look)
         if self._dispatcher is not None:
-            self._dispatcher.refuse_all(Overloaded("the server is stopping"))
+            self._dispatcher.refuse_all(why or Overloaded("the server is stopping"))
         if self._streams is not None:
-            self._streams.close(Overloaded("the server is stopping"))
+            self._streams.close(why or Overloaded("the server is stopping"))
         await asyncio.gather(*(replica.detach() for replica in self.replicas))
 
     def told(self, news: ReplicaNews) -> None:
@@ -162,6 +189,7 @@ class ServedVersion:
             ModelNotReady: No replica has loaded, or they keep dying.
             Overloaded: Too many wait already.
         """
+        self.last_used = time.monotonic()
         dispatcher = self._dispatcher
         if dispatcher is None or self._hopeless:
             self._refuse_if_hopeless()

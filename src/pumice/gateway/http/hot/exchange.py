@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from pumice.gateway.http.budget import FREE_BYTES, Held
 
 if TYPE_CHECKING:
+    from pumice.gateway.http.hot.guard import Pass
     from pumice.gateway.http.hot.protocol import HotProtocol
 
 _JOIN_BELOW = 64 * 1024
@@ -36,15 +37,19 @@ class Head:
         headers: Values by name in lower case; those of a name that comes twice are joined by commas.
         more: Header lines that the answer carries besides.
         notes: What the handler has read out of the headers; clients send the same head again and again.
+        known: What the door has found out about the caller.
+        caller: The caller's name, if it is known by its key or token.
     """
 
-    __slots__ = ("headers", "more", "notes", "path")
+    __slots__ = ("caller", "headers", "known", "more", "notes", "path")
 
     def __init__(self, path: bytes, headers: dict[bytes, bytes], more: bytes = b"") -> None:
         self.path = path
         self.headers = headers
         self.more = more
         self.notes: object = None
+        self.known: Pass | None = None
+        self.caller = ""
 
 
 class Exchange:
@@ -124,8 +129,8 @@ class Exchange:
 
     @property
     def caller(self) -> str:
-        """The peer's address; empty where it has none."""
-        return self._protocol.caller
+        """Who asks: the caller's name if the door knows it, else the peer's address; empty where it has none."""
+        return self.head.caller or self._protocol.caller
 
     @property
     def body(self) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 import time
@@ -13,13 +14,14 @@ from pumice.domain.errors import MalformedInput, ModelNotFound, ModelNotReady, P
 from pumice.domain.request import InferResult
 from pumice.gateway.headers import choose_request_id, deadline_of
 from pumice.gateway.http.compression import COMPRESS_FROM, compress, decompress, negotiate
-from pumice.gateway.http.errors import internal_error, oip_error, retry_after, status_of
+from pumice.gateway.http.errors import headers_of, internal_error, oip_error, status_of
 from pumice.gateway.http.hot.exchange import Exchange
 from pumice.protocol.oip.flat_json import FlatReader
 from pumice.protocol.oip.json_codec import decode_infer, decode_raw, encode_result
 from pumice.protocol.oip.types import WireRequest, check_outputs
 from pumice.runtime.front.version import ServedVersion
 from pumice.service.inference import Inference
+from pumice.service.models import Dormant
 
 _log = logging.getLogger("pumice.gateway.http")
 
@@ -29,7 +31,9 @@ SUFFIX = b"/infer"
 PROTOCOL = "http"
 """Label of this face in the metrics."""
 
-_ROUTE = re.compile(r"/v2/models/([^/]+)(?:/versions/([^/]+))?/infer")
+ROUTE = re.compile(r"/v2/models/([^/]+)(?:/versions/([^/]+))?/infer")
+"""Paths that are answered: the model and the version, percent-encoded."""
+
 _JSON = b"content-type: application/json\r\n"
 _BINARY = b"content-type: application/octet-stream\r\ninference-header-content-length: %d\r\n"
 _MOST_DIGITS = 18  # of a length that can be one; Python refuses to read thousands of them
@@ -53,10 +57,18 @@ class InferHandler:
         self._max_body = max_body
         self._compress = compress
         self._routes: dict[bytes, tuple[ServedVersion, FlatReader]] = {}
+        self._waiting: set[asyncio.Task[None]] = set()
+        # a request finds its version here without looking further, so nothing that is not served may stay
+        inference.catalog.on_change(self._routes.clear)
 
-    def __call__(self, exchange: Exchange) -> None:
-        """Take one request; it is answered when its batch is."""
-        started = time.monotonic()
+    def __call__(self, exchange: Exchange, started: float = 0.0) -> None:
+        """Take one request; it is answered when its batch is.
+
+        Args:
+            exchange: The request.
+            started: When it came, on the monotonic clock (s); now, if left out.
+        """
+        started = started or time.monotonic()
         head = exchange.head
         notes = head.notes
         if notes is None:
@@ -65,7 +77,10 @@ class InferHandler:
         request_id = choose_request_id(notes.request_id)
         served: ServedVersion | None = None
         try:
-            served, reader = self._routes.get(head.path) or self._find(head.path)
+            route = self._routes.get(head.path) or self._find(exchange, notes, started)
+            if route is None:
+                return
+            served, reader = route
             wire = self._decode(exchange, notes, served, reader)
             if wire.outputs and served.profile is not None:
                 check_outputs(wire, served.name, served.profile.signature)
@@ -83,12 +98,39 @@ class InferHandler:
         except Exception as error:  # noqa: BLE001 - the boundary: logged whole, answered generically
             fail(exchange, served, internal_error(error, request_id), request_id, started)
 
-    def _find(self, path: bytes) -> tuple[ServedVersion, FlatReader]:
-        match = _ROUTE.fullmatch(path.decode("latin-1"))
+    def _wake(self, dormant: Dormant, exchange: Exchange, notes: _Notes, started: float) -> None:
+        """Let a request wait until its version is in memory, and take it then as if it came now."""
+        deadline = deadline_of(notes.timeout_ms, started) if notes.timeout_ms else None
+
+        async def wait() -> None:
+            try:
+                await dormant.awake(deadline)
+            except PumiceError as error:
+                fail(exchange, dormant, error, choose_request_id(notes.request_id), started)
+            else:
+                exchange.abandoned = None
+                self(exchange, started)
+
+        task = asyncio.get_running_loop().create_task(wait())
+        self._waiting.add(task)
+        task.add_done_callback(self._waiting.discard)
+
+        def leave() -> None:
+            task.cancel()
+
+        exchange.abandoned = leave
+
+    def _find(self, exchange: Exchange, notes: _Notes, started: float) -> tuple[ServedVersion, FlatReader] | None:
+        """Look a version up; None if the request has to wait until it is in memory."""
+        path = exchange.head.path
+        match = ROUTE.fullmatch(path.decode("latin-1"))
         if match is None:
             raise ModelNotFound(unquote(path.decode("latin-1")), known=tuple(self._inference.catalog.names()))
         model, version = match.groups()
         served = self._inference.catalog.find(unquote(model), unquote(version or ""))
+        if isinstance(served, Dormant):
+            self._wake(served, exchange, notes, started)
+            return None
         if served.profile is None:
             raise ModelNotReady(served.name, served.reason)
         if len(self._routes) >= _MOST_ROUTES:
@@ -174,9 +216,7 @@ def fail(exchange: Exchange, served: ServedVersion | None, error: PumiceError, r
     if served is not None:
         headers.append(b"x-model-version: %s\r\n" % served.version.encode())
         served.stats.finished(PROTOCOL, str(status), time.monotonic() - started)
-    wait = retry_after(error)
-    if wait is not None:
-        headers.append(b"retry-after: %s\r\n" % wait.encode())
+    headers += [b"%s: %s\r\n" % (name.encode(), value.encode()) for name, value in headers_of(error).items()]
     if status >= 500:
         _log.warning("request failed", extra={"request_id": request_id, "status": status, "problem": error.message})
     exchange.respond(STATUS_LINE[status], headers, [oip_error(error)])

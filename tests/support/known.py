@@ -1,0 +1,20 @@
+"""The operations on models, over versions that a test has made itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from pumice.app.launcher import ReplicaLauncher
+from pumice.config import ModelSettings, Settings
+from pumice.runtime.front.version import ServedVersion
+from pumice.service.catalog import Catalog
+from pumice.service.models import Models, ModelsOptions
+
+
+def models_of(catalog: Catalog, versions: Iterable[ServedVersion] = ()) -> Models:
+    """Serve these versions in a catalog."""
+    settings = Settings()
+    models = Models(catalog, ReplicaLauncher(settings, {}), ModelsOptions(), settings.of_model)
+    for served in versions:
+        models.register(ModelSettings(name=served.name, source="local", version=served.version), [served])
+    return models
