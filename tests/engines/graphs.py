@@ -87,3 +87,12 @@ def copies(path: Path, datatypes: Sequence[str]) -> Path:
         [tensor(f"in/{name}", name, ["batch", 2]) for name in datatypes],
         [tensor(f"out:{name}", name, ["batch", 2]) for name in datatypes],
     )
+
+
+def constant(folder: Path, number: float) -> Path:
+    """A model that answers one number, in a folder of its own: x FP32 [-1, 4] -> y FP32 [-1, 4]."""
+    folder.mkdir(parents=True, exist_ok=True)
+    weights = {"zero": np.zeros(1, np.float32), "number": np.full(1, number, np.float32)}
+    nodes = [node("Mul", ["x", "zero"], ["nothing"]), node("Add", ["nothing", "number"], ["y"])]
+    ends = [tensor("x", "FP32", ["batch", 4])], [tensor("y", "FP32", ["batch", 4])]
+    return save(folder / "model.onnx", nodes, *ends, weights)

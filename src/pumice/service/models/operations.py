@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from pumice.config import ModelSettings
-from pumice.domain.errors import BadSetting, LoadFailed, ModelNotFound, PumiceError
+from pumice.domain.errors import BadSetting, LoadFailed, ModelNotFound, PumiceError, SetupError
 from pumice.engines.layout import expand_versions
 from pumice.runtime.front.version import ServedVersion
 from pumice.service.catalog import Catalog
@@ -153,7 +153,7 @@ class Models:
         try:
             for settings in plan.versions:
                 self._admission.check(settings, known)
-        except (OSError, BadSetting) as error:
+        except (OSError, SetupError) as error:
             raise LoadFailed(name, str(error)) from None
         return plan
 
