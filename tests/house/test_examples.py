@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from pumice.engines.base import Engine, EngineConfig
 from pumice.engines.registry import load_engine
@@ -82,5 +83,13 @@ def test_a_folder_with_weights(load: Load, tmp_path: Path) -> None:
     assert answer["y"].tolist() == [[4.0, 4.0]]
 
 
+def test_a_module_with_safetensors(load: Load, tmp_path: Path) -> None:
+    save_file({"weight": np.ones((4, 16), np.float32), "bias": np.zeros(4, np.float32)}, tmp_path / "model.safetensors")
+    (tmp_path / "mine.py").write_text(MODELS["Mine"], encoding="utf-8")
+    (tmp_path / "manifest.json").write_text('{"model": "mine:Mine"}', encoding="utf-8")
+    answer = load("Mine", str(tmp_path)).run({"x": np.ones((2, 16), np.float32)}, {})
+    assert answer["y"].tolist() == [[16.0] * 4] * 2
+
+
 def test_every_shown_model_is_tested() -> None:
-    assert set(MODELS) == {"Doubler", "WordCount", "Scaler", "Linear", "Speller"}
+    assert set(MODELS) == {"Doubler", "Linear", "Mine", "Scaler", "Speller", "WordCount"}
