@@ -20,7 +20,7 @@ DECLARED := pyproject.toml src/pumice/__about__.py
 # torch goes in first and by itself: this version is then kept, and what depends on torch brings no other build
 TORCH := torch==2.13.0
 
-.PHONY: help demo test check form lint types layers house bench docs format reference clean
+.PHONY: help demo test fuzz check form lint types layers house bench docs format reference clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1|/p' $(MAKEFILE_LIST) | while IFS='|' read -r name what; do printf '  make %-10s %s\n' "$$name" "$$what"; done
@@ -30,6 +30,10 @@ demo: $(STAMPS)/demo ## set up, then the main job on the bundled model, end to e
 
 test: $(STAMPS)/dev ## set up, then every test
 	@$(BIN)/python -m pytest -n logical --dist worksteal
+
+fuzz: $(STAMPS)/dev ## fuzz every parser for FUZZ_SECONDS (60) each
+	@$(PIP) --group fuzz
+	@$(BIN)/python -m tests.fuzz
 
 check: form lint types layers house ## every gate, one after the other
 	@echo 'every gate passed'

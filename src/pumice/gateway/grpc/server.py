@@ -13,6 +13,18 @@ from pumice.gateway.grpc.guard import Guarded
 from pumice.service.access.access import Access
 from pumice.service.inference import Inference
 
+_LIMITS = (
+    ("grpc.max_concurrent_streams", 1024),  # calls of one connection at once; more wait at the caller
+    ("grpc.max_metadata_size", 16 * 1024),
+    ("grpc.absolute_max_metadata_size", 64 * 1024),
+    # who pings more often than this is cut off; gRPC's own limit of 5 min cuts off Triton's clients
+    ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+    # a caller that does not answer a ping is gone
+    ("grpc.keepalive_time_ms", 60_000),
+    ("grpc.keepalive_timeout_ms", 20_000),
+)
+"""Limits of connections, in gRPC's words."""
+
 
 @dataclass(frozen=True, slots=True)
 class GrpcOptions:
@@ -74,6 +86,7 @@ async def start_grpc(inference: Inference, options: GrpcOptions, access: Access 
         options=[
             ("grpc.max_receive_message_length", options.max_message_bytes),
             ("grpc.so_reuseport", 0),  # else a second server on the same port takes half of the calls
+            *_LIMITS,
         ],
     )
     host = f"[{options.host}]" if ":" in options.host else options.host
