@@ -30,6 +30,15 @@ class Doubler(Model):
         return {"y": inputs["x"] * 2}
 
 
+class Explained(Doubler):
+    """Doubles, and tells which number of a row is the largest."""
+
+    def explain(self, inputs: Arrays) -> dict[str, np.ndarray]:
+        if (inputs["x"] == 13).any():
+            return {"odd": np.array([None] * len(inputs["x"]))}
+        return {"most": inputs["x"].argmax(axis=1), "name": np.array(["x"] * len(inputs["x"]))}
+
+
 class Gated(Model):
     """Doubles; a request that names a file in its parameter ``gate`` is held until the file is there."""
 

@@ -144,6 +144,7 @@ class Profile(msgspec.Struct, frozen=True):
         description: For people.
         decoupled: Answers come in parts.
         concurrency: Most answers in parts that one replica computes at once.
+        explains: The model can explain its answers.
     """
 
     engine: str
@@ -164,3 +165,4 @@ class Profile(msgspec.Struct, frozen=True):
     description: str = ""
     decoupled: bool = False
     concurrency: int = 1
+    explains: bool = False

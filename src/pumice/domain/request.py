@@ -13,6 +13,9 @@ DEFAULT_PRIORITY = 8
 
 LOWEST_PRIORITY = 16
 
+EXPLAIN = "pumice.explain"
+"""Parameter of a request for an explanation instead of an answer; set by the face, never by a caller."""
+
 
 @dataclass(slots=True)
 class InferRequest:

@@ -60,6 +60,7 @@ class Traits(msgspec.Struct, frozen=True):
         metadata: What the file says of itself (producer, description, custom keys).
         decoupled: Answers come in parts, by `Engine.stream`; such requests are never joined.
         concurrency: Most answers in parts that are computed at once, each read by a thread of its own.
+        explains: The model can explain its answers, by `Engine.explain`.
     """
 
     batchable: bool | None = None
@@ -70,6 +71,7 @@ class Traits(msgspec.Struct, frozen=True):
     metadata: dict[str, str] = msgspec.field(default_factory=dict)
     decoupled: bool = False
     concurrency: int = 1
+    explains: bool = False
 
 
 class Parts(abc.ABC):
@@ -145,6 +147,18 @@ class Engine(abc.ABC):
         Raises:
             Exception: Whatever the model raises; the replica reports it and goes on.
         """
+
+    def explain(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Explain what the model would answer; called only if `traits` say ``explains``.
+
+        Args:
+            inputs: As for `run`.
+
+        Returns:
+            Arrays by any names, with a row for each row of the inputs where rows are joined.
+        """
+        del inputs
+        raise NotImplementedError
 
     def stream(self, inputs: Mapping[str, np.ndarray], parameters: Mapping[str, Parameter]) -> Parts:
         """Run the model, whose answer comes in parts; called only if `traits` say ``decoupled``, and then `run` is not.

@@ -46,6 +46,12 @@ class Predictions(msgspec.Struct):
     predictions: list[Any]
 
 
+class Explanations(msgspec.Struct):
+    """The answer to ``:explain``: for every row a mapping by name, or the whole tensors by name for columns."""
+
+    explanations: Any
+
+
 class Outputs(msgspec.Struct):
     """The answer to columns: a whole tensor by output name, or the one output's tensor."""
 
@@ -127,6 +133,17 @@ def encode_answer(outputs: Mapping[str, np.ndarray], signature: Signature, *, by
         return _encode(Predictions(next(iter(values.values()))))
     names = list(values)
     return _encode(Predictions([dict(zip(names, row, strict=True)) for row in zip(*values.values(), strict=True)]))
+
+
+def encode_explanations(told: Mapping[str, np.ndarray], signature: Signature, *, by_row: bool) -> bytes:
+    """Write ``{"explanations": …}``; arguments and values as for `encode_answer`."""
+    values = {name: listed(array) for name, array in told.items()}
+    if not by_row:
+        return _encode(Explanations(values))
+    if not signature.batchable:
+        return _encode(Explanations([values]))
+    names = list(values)
+    return _encode(Explanations([dict(zip(names, row, strict=True)) for row in zip(*values.values(), strict=True)]))
 
 
 def _single(values: dict[str, Any]) -> object:

@@ -58,6 +58,7 @@ class PythonEngine(Engine):
             max_batch_size=getattr(self._model, "max_batch_size", None),
             placement={"class": reference},
             decoupled=self._decoupled,
+            explains=callable(getattr(self._model, "explain", None)),
             concurrency=_concurrency(reference, self._model, asynchronous=self._asynchronous),
         )
         self._loop = LoopThread()
@@ -71,6 +72,15 @@ class PythonEngine(Engine):
     def run(self, inputs: Mapping[str, np.ndarray], parameters: Mapping[str, Parameter]) -> dict[str, np.ndarray]:
         """Call ``predict``; text among its BYTES outputs becomes UTF-8."""
         return self._finished(self._call(inputs, parameters))
+
+    def explain(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Call ``explain``; text in its arrays becomes UTF-8."""
+        told = self._model.explain(inputs)  # type: ignore[attr-defined]
+        if not isinstance(told, dict):
+            problem = f"explain answered a {type(told).__name__}; it must be a dict of arrays"
+            raise TypeError(problem)
+        arrays = {name: np.asarray(value) for name, value in told.items()}
+        return {name: _as_bytes(array) if array.dtype.kind in "OSU" else array for name, array in arrays.items()}
 
     def stream(self, inputs: Mapping[str, np.ndarray], parameters: Mapping[str, Parameter]) -> Parts:
         """Call ``predict``, a generator."""

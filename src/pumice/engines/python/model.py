@@ -44,6 +44,8 @@ class Model:
             the requests' parameters (the same for all rows). Returns all outputs of the signature; rows stand in the
             order of the inputs' rows. Inputs are read-only and valid during the call only. A generator, plain or
             asynchronous, answers in parts: each ``yield`` gives all outputs, and goes to the caller at once.
+
+    A method ``explain(inputs)`` answers KServe's ``:explain``: a dict of arrays by any names, a row for each row.
     """
 
     signature: Signature

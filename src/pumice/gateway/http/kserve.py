@@ -20,7 +20,8 @@ from pumice.domain.errors import (
     TooLarge,
     Unsupported,
 )
-from pumice.domain.request import InferRequest
+from pumice.domain.model import Parameter
+from pumice.domain.request import EXPLAIN, InferRequest, InferResult
 from pumice.gateway.headers import MODEL_VERSION
 from pumice.gateway.http.context import HttpContext, Served
 from pumice.gateway.http.endpoint import Answer, Doc, Endpoint, Text
@@ -35,7 +36,17 @@ from pumice.gateway.http.reading import (
     while_connected,
 )
 from pumice.gateway.http.replies import json_reply
-from pumice.protocol.kserve_v1 import Outputs, Predictions, PredictRequest, decode_predict, encode_answer
+from pumice.protocol.kserve_v1 import (
+    Call,
+    Explanations,
+    Outputs,
+    Predictions,
+    PredictRequest,
+    decode_predict,
+    encode_answer,
+    encode_explanations,
+)
+from pumice.runtime.front.version import ServedVersion
 
 PROTOCOL = "kserve-v1"
 """Label of this face in the metrics."""
@@ -100,20 +111,38 @@ class _KServe:
     async def predict(self, request: Request) -> Response:
         served = self._find(request)
         with counted(served, PROTOCOL):
-            body = await read_body(request, self._context.max_body_bytes)
-            deadline = deadline_in(request)
-            # what was found before may be another one by now; from here on nothing comes between
-            served = await self._context.inference.awake(served.name, parameter(request, "version"), deadline)
-            signature = profile_of(served).signature
-            call = decode_predict(body, served.name, signature)
-            inference = InferRequest(call.inputs, call.parameters)
-            carry_headers(request, inference)
-            result = await while_connected(request, self._context.inference.run(served, inference))
-            answer = encode_answer(result.outputs, signature, by_row=call.by_row)
+            served, body = await self._awake(request, served)
+            call, result = await self._run(request, served, body, {})
+            answer = encode_answer(result.outputs, profile_of(served).signature, by_row=call.by_row)
         return json_reply(answer, headers={MODEL_VERSION: result.version})
 
-    async def explain(self, _request: Request) -> Response:
-        raise Unsupported("':explain'", "use ':predict'")
+    async def explain(self, request: Request) -> Response:
+        served = self._find(request)
+        with counted(served, PROTOCOL):
+            served, body = await self._awake(request, served)
+            profile = profile_of(served)
+            if not profile.explains:
+                what = f"':explain' for model '{served.name}', which has no method 'explain'"
+                raise Unsupported(what, "use ':predict', or give the Python model an 'explain(inputs)'")
+            call, result = await self._run(request, served, body, {EXPLAIN: True})
+            answer = encode_explanations(result.outputs, profile.signature, by_row=call.by_row)
+        return json_reply(answer, headers={MODEL_VERSION: result.version})
+
+    async def _awake(self, request: Request, served: Served) -> tuple[ServedVersion, bytes]:
+        body = await read_body(request, self._context.max_body_bytes)
+        deadline = deadline_in(request)
+        # what was found before may be another one by now; from here on nothing comes between
+        return await self._context.inference.awake(served.name, parameter(request, "version"), deadline), body
+
+    async def _run(
+        self, request: Request, served: ServedVersion, body: bytes, more: dict[str, Parameter]
+    ) -> tuple[Call, InferResult]:
+        call = decode_predict(body, served.name, profile_of(served).signature)
+        if EXPLAIN in call.parameters:
+            raise MalformedInput(f"parameter '{EXPLAIN}'", "reserved; call ':explain'")
+        inference = InferRequest(call.inputs, call.parameters | more)
+        carry_headers(request, inference)
+        return call, await while_connected(request, self._context.inference.run(served, inference))
 
     def _find(self, request: Request) -> Served:
         return self._catalog.find(parameter(request, "model"), parameter(request, "version"))
@@ -156,4 +185,12 @@ _PREDICT = Doc(
     {"instances": [[0.1, 0.2, 0.3, 0.4]]},
     ("x-request-id", "x-timeout-ms", "traceparent", "content-encoding"),
 )
-_EXPLAIN = Doc(_GROUP, Text("Explain a prediction (not supported)", "解释预测（暂不支持）"), {}, (Unsupported,))
+_EXPLAIN = Doc(
+    _GROUP,
+    Text("Explain predictions, by the model's own `explain`", "解释预测（由模型的 explain 给出）"),
+    {200: Answer(Explanations, Text("For every row a mapping by name.", "每行一个按名称的映射。"))},
+    (*_PREDICT.errors, Unsupported),
+    PredictRequest,
+    {"instances": [[0.1, 0.2, 0.3, 0.4]]},
+    _PREDICT.headers,
+)

@@ -7,7 +7,7 @@ from typing import Any
 
 from pumice.domain.errors import MalformedInput, SignatureMismatch, Unsupported
 from pumice.domain.model import Parameter
-from pumice.domain.request import DEFAULT_PRIORITY, LOWEST_PRIORITY, InferRequest
+from pumice.domain.request import DEFAULT_PRIORITY, EXPLAIN, LOWEST_PRIORITY, InferRequest
 from pumice.domain.signature import Signature
 
 _RESERVED = frozenset({"priority", "timeout", "headers", "binary_data_output", "binary_data_size", "binary_data"})
@@ -59,6 +59,8 @@ def apply_parameters(wire: WireRequest, parameters: dict[str, Any]) -> None:
     request = wire.request
     own: dict[str, Parameter] = {}
     for key, value in parameters.items():
+        if key == EXPLAIN:
+            raise MalformedInput(f"parameter '{key}'", "reserved; call ':explain' of KServe v1")
         if key not in _RESERVED and not key.startswith("triton_"):
             if key in _SEQUENCE:
                 _refuse_sequence(key, value)

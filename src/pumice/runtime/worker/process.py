@@ -111,6 +111,7 @@ def _load(spec: WorkerSpec) -> tuple[Pipeline, Profile]:
         typical_warm_up=manifest.task != "tensor" or engine.warm_inputs() is not None,
         decoupled=traits.decoupled,
         concurrency=traits.concurrency,
+        explains=traits.explains and manifest.task == "tensor" and not traits.decoupled,
     )
     return pipeline, profile
 
