@@ -212,12 +212,44 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         float, Meta(description="A server that gives no sign for so long loses its tasks to others (s).", ge=1)
     ] = 30.0
     auth: Annotated[
-        Literal["none", "keys"],
-        Meta(description="How callers are known: `none`: not at all, `keys`: by keys of `pumice keys create`."),
+        Literal["none", "keys", "oidc"],
+        Meta(
+            description="How callers are known: `none`: not at all, `keys`: by keys of `pumice keys create`,"
+            " `oidc`: by tokens of an OpenID Connect issuer."
+        ),
     ] = "none"
     insecure: Annotated[
         bool, Meta(description="Listen beyond this machine although callers are not asked who they are.")
     ] = False
+    oidc_issuer: Annotated[str, Meta(description="URL of the issuer, as its tokens say it.")] = ""
+    oidc_audience: Annotated[str, Meta(description="What tokens must be meant for.")] = ""
+    oidc_claim: Annotated[
+        str, Meta(description="Claim with a token's scopes: words in a string, or a list; dots lead into objects.")
+    ] = "scope"
+    oidc_scopes: Annotated[
+        dict[str, tuple[str, ...]],
+        Meta(description="The issuer's words, each with the scopes that it stands for here."),
+    ] = msgspec.field(default_factory=dict)
+    oidc_leeway: Annotated[float, Meta(description="How far the issuer's clock may differ (s).", ge=0, le=300)] = 30.0
+    redis_url: Annotated[
+        str,
+        Meta(description="Redis that keeps the rate limits of several gateways; empty: each host has its own."),
+    ] = ""
+    redis_fail: Annotated[
+        Literal["local", "open", "closed"],
+        Meta(
+            description="While Redis is away: `local`: limits hold for each host, `open`: there are none,"
+            " `closed`: callers with a limit are refused."
+        ),
+    ] = "local"
+    tls_cert: Annotated[str, Meta(description="Certificate of the server (PEM, with its chain); empty: no TLS.")] = ""
+    tls_key: Annotated[str, Meta(description="Private key of that certificate (PEM).")] = ""
+    tls_client_ca: Annotated[
+        str, Meta(description="Authorities whose clients may connect (PEM); empty: clients need no certificate.")
+    ] = ""
+    tls_ca: Annotated[
+        str, Meta(description="Authorities that commands trust when they speak to a server (PEM); empty: the system's.")
+    ] = ""
     rate_limit: Annotated[
         float,
         Meta(description="Requests per second of a caller whose key has no rate of its own; 0: no limit.", ge=0),

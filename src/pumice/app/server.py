@@ -116,13 +116,13 @@ class Server:
             await ready
             models.start()
             seconds = time.monotonic() - started
-            _log.info("ready", extra={"url": f"http://{settings.host}:{port}", "seconds": round(seconds, 3)})
+            _log.info("ready", extra={"url": _url(settings, port), "seconds": round(seconds, 3)})
             grpc = await starting
             if grpc is not None:
                 stack.push_async_callback(grpc.stop, settings.drain_timeout)
             await tasks.start()
             if announce is not None:
-                _announce(announce, settings.host, port, grpc.port if grpc else None)
+                _announce(announce, settings, port, grpc.port if grpc else None)
             # what is there now stays: the collector need not look at it again and again
             gc.collect()
             gc.freeze()
@@ -206,6 +206,7 @@ def _http_server(
     if access.doors is not None:
         handler = Guard(handler, access.doors)
     route = HotRoute(handler, SUFFIX, limits, budget, cors)
+    route.by_certificate = access.by_certificate
     context = HttpContext(inference, tasks, models, max_body_bytes=limit, budget=budget, cors=cors, access=access)
     config = uvicorn.Config(
         http_app(context),
@@ -220,7 +221,14 @@ def _http_server(
         backlog=4096,
         timeout_graceful_shutdown=max(1, int(settings.drain_timeout)),
     )
+    if access.certificates is not None:
+        config.load()
+        config.ssl = access.certificates.context
     return uvicorn.Server(config)
+
+
+def _url(settings: Settings, port: int) -> str:
+    return f"{'https' if settings.tls_cert else 'http'}://{settings.host}:{port}"
 
 
 @contextlib.asynccontextmanager
@@ -229,14 +237,14 @@ async def _door(settings: Settings) -> AsyncIterator[Access]:
     from pumice.app.access import make_access
 
     access = make_access(settings)
-    if access.doors is None:
+    async with contextlib.AsyncExitStack() as stack:
+        if access.certificates is not None:
+            watching = asyncio.create_task(access.certificates.watch())
+            stack.callback(watching.cancel)
+        if access.doors is not None:
+            stack.push_async_callback(access.doors.stop)
+            await access.doors.start()
         yield access
-        return
-    await access.doors.start()
-    try:
-        yield access
-    finally:
-        await access.doors.stop()
 
 
 def _stop_signals() -> asyncio.Event:
@@ -262,10 +270,10 @@ async def _serving(server: uvicorn.Server, settings: Settings) -> AsyncIterator[
         await serving
 
 
-def _announce(file: Path, host: str, port: int, grpc_port: int | None) -> None:
+def _announce(file: Path, settings: Settings, port: int, grpc_port: int | None) -> None:
     told = {
-        "url": f"http://{host}:{port}",
-        "grpc": f"{host}:{grpc_port}" if grpc_port else None,
+        "url": _url(settings, port),
+        "grpc": f"{settings.host}:{grpc_port}" if grpc_port else None,
         "pid": os.getpid(),
     }
     temporary = file.with_name(f".{file.name}.{os.getpid()}")

@@ -31,7 +31,9 @@ def serve(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
     memory_budget: Annotated[
         str | None, typer.Option(help="Memory for all replicas, in bytes or as 8GiB; idle models leave it. [no limit]")
     ] = None,
-    auth: Annotated[str | None, typer.Option(help="How callers are known: none or keys. [none]")] = None,
+    auth: Annotated[str | None, typer.Option(help="How callers are known: none, keys or oidc. [none]")] = None,
+    tls_cert: Annotated[str | None, typer.Option(help="Certificate of the server, in PEM.")] = None,
+    tls_key: Annotated[str | None, typer.Option(help="Its private key, in PEM.")] = None,
     insecure: Annotated[
         bool, typer.Option("--insecure", help="Listen beyond this machine without asking callers who they are.")
     ] = False,
@@ -55,6 +57,8 @@ def serve(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
         "timeout": timeout,
         "cache_size": cache_size,
         "auth": auth,
+        "tls_cert": tls_cert,
+        "tls_key": tls_key,
         "insecure": insecure or None,
         "memory_budget": memory_budget,
         "home": home,

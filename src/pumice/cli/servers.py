@@ -27,7 +27,8 @@ def default_url() -> str:
     """Return the address at which ``pumice serve`` answers with the same settings."""
     settings = load_settings({})
     host = _ANY.get(settings.host, settings.host)
-    return f"http://[{host}]:{settings.port}" if ":" in host else f"http://{host}:{settings.port}"
+    scheme = "https" if settings.tls_cert else "http"
+    return f"{scheme}://[{host}]:{settings.port}" if ":" in host else f"{scheme}://{host}:{settings.port}"
 
 
 def connect(url: str | None, timeout: float, api_key: str | None = None) -> Client:
@@ -41,7 +42,10 @@ def connect(url: str | None, timeout: float, api_key: str | None = None) -> Clie
     Raises:
         BadSetting: The URL is none.
     """
-    return Client(url or default_url(), api_key or load_settings({}).api_key or None, timeout=timeout)
+    settings = load_settings({})
+    return Client(
+        url or default_url(), api_key or settings.api_key or None, timeout=timeout, verify=settings.tls_ca or True
+    )
 
 
 def split_ref(ref: str) -> tuple[str, str]:

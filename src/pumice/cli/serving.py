@@ -30,6 +30,8 @@ SETTINGS = (
     "cache_size",
     "auth",
     "memory_budget",
+    "tls_cert",
+    "tls_key",
     "home",
     "log_level",
     "log_format",
@@ -68,7 +70,7 @@ def run_server(wish: Wish) -> None:
     settings = load_settings(given, wish.file)
     if not settings.models:
         raise BadSetting("SOURCE", "nothing to serve", "a path or module:Class as argument, or 'models' in a file")
-    demand_auth(settings.host, asks=settings.auth != "none", insecure=settings.insecure)
+    demand_auth(settings.host, asks=settings.auth != "none" or bool(settings.tls_client_ca), insecure=settings.insecure)
     blot_out_own_settings()  # before a replica loads anything
     server = Server(settings, of_replicas())  # the replicas load from here on
 

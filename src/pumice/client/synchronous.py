@@ -13,7 +13,15 @@ from pumice.client import inference, management, models, streaming, tasks
 from pumice.client.flow import Broken, Flow, Outcome, Pause, Reply, Send
 from pumice.client.predictions import Predictor
 from pumice.client.retry import Retries
-from pumice.client.transport import DEFAULT_TIMEOUT_S, broken_by, http_options, link_to, reply_of, request_options
+from pumice.client.transport import (
+    DEFAULT_TIMEOUT_S,
+    Verify,
+    broken_by,
+    http_options,
+    link_to,
+    reply_of,
+    request_options,
+)
 from pumice.client.types import Answer, InferOptions, ModelMetadata, ModelState, TaskState
 
 T = TypeVar("T")
@@ -30,6 +38,8 @@ class Client:
         api_key: Key for a server that asks for one.
         timeout: Time for an operation with all its tries (s).
         retries: How often a request is sent again; or `Retries`, for the waits too.
+        verify: How the server's certificate is looked at: True, by the system's authorities; a path, by those of that
+            file; an `ssl.SSLContext`, which may also bring a certificate of the client; False, not at all.
         sleep: Waits between tries; for tests.
 
     Raises:
@@ -43,6 +53,7 @@ class Client:
         timeout: float = DEFAULT_TIMEOUT_S,
         retries: int | Retries = 3,
         *,
+        verify: Verify = True,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         import httpx
@@ -50,7 +61,7 @@ class Client:
         self._link = link_to(url, api_key, timeout, retries)
         self._predictor = Predictor(self._link)
         self._sleep = sleep
-        self._http = httpx.Client(**http_options(self._link))
+        self._http = httpx.Client(**http_options(self._link, verify))
         self._failures = httpx.RequestError
 
     def infer(self, model: str, inputs: Mapping[str, Any], **options: Unpack[InferOptions]) -> dict[str, np.ndarray]:

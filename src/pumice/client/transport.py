@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Union
 from urllib.parse import urlsplit
 
 from pumice.client.flow import Broken, Link, Reply, Send
@@ -11,7 +11,13 @@ from pumice.client.retry import Retries
 from pumice.domain.errors import BadSetting
 
 if TYPE_CHECKING:
+    import ssl
+
     import httpx
+
+Verify = Union[bool, str, "ssl.SSLContext"]
+"""How a server's certificate is looked at: against the system's authorities (True), those of a file (its path), by a
+context, which may also bring a certificate of the client, or not at all (False)."""
 
 CONNECT_S = 10.0
 """Longest wait for one connection (s); then another is tried."""
@@ -46,10 +52,29 @@ def link_to(url: str, api_key: str | None, timeout: float, retries: int | Retrie
     return Link(url.rstrip("/"), headers, timeout, policy)
 
 
-def http_options(link: Link) -> dict[str, Any]:
-    """Return the arguments with which an httpx client is made."""
-    # loading the certificates of the world takes longer than many a call, and plain HTTP has no use for them
-    return {"base_url": link.url, "verify": link.url.startswith("https:"), "follow_redirects": False}
+def http_options(link: Link, verify: Verify = True) -> dict[str, Any]:
+    """Return the arguments with which an httpx client is made.
+
+    Args:
+        link: The server.
+        verify: How its certificate is looked at.
+
+    Raises:
+        BadSetting: The file of authorities cannot be read.
+    """
+    options: dict[str, Any] = {"base_url": link.url, "follow_redirects": False}
+    if not link.url.startswith("https:"):
+        # loading the certificates of the world takes longer than many a call, and plain HTTP has no use for them
+        return options | {"verify": False}
+    if isinstance(verify, str):
+        import ssl
+
+        try:
+            verify = ssl.create_default_context(cafile=verify)
+        except OSError as error:
+            allowed = "a PEM file of the authorities to trust"
+            raise BadSetting("verify", f"{verify!r} ({error})", allowed) from None
+    return options | {"verify": verify}
 
 
 def request_options(send: Send) -> dict[str, Any]:

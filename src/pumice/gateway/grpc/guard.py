@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextvars import ContextVar
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -53,6 +54,8 @@ class Guarded(grpc.GenericRpcHandler):  # type: ignore[type-arg]
         metadata = {str(key): value for key, value in handler_call_details.invocation_metadata or ()}
         if self._access.doors is not None:
             method = _behind(self._access.doors, method, name, str(metadata.get("authorization", "")))
+        elif self._access.by_certificate:
+            method = _preceded(method, _name_by_certificate)
         if verb is Verb.MANAGE and self._access.audit is not None:
             method = self._audited(method, name, choose_request_id(str(metadata.get(REQUEST_ID, ""))))
         return method
@@ -75,6 +78,11 @@ class Guarded(grpc.GenericRpcHandler):  # type: ignore[type-arg]
                 await audit.write(Act(who=who, what=name, result=result, origin=context.peer(), request_id=request_id))
 
         return _like(method, unary)
+
+
+async def _name_by_certificate(context: Context) -> None:
+    names = list(context.auth_context().get("x509_common_name", ()))
+    PRINCIPAL.set(replace(ANYBODY, caller=f"cert:{names[0].decode()}" if names else ""))
 
 
 def _behind(doors: Doors, method: Method, name: str, authorization: str) -> Method:

@@ -11,6 +11,7 @@ from pumice.domain.errors import BadSetting
 from pumice.gateway.grpc import health, open_inference, reflection, text
 from pumice.gateway.grpc.guard import Guarded
 from pumice.service.access.access import Access
+from pumice.service.access.tls import Certificates
 from pumice.service.inference import Inference
 
 _LIMITS = (
@@ -91,12 +92,25 @@ async def start_grpc(inference: Inference, options: GrpcOptions, access: Access 
     )
     host = f"[{options.host}]" if ":" in options.host else options.host
     try:
-        port = server.add_insecure_port(f"{host}:{options.port}")
+        port = _listen(server, f"{host}:{options.port}", access.certificates)
     except RuntimeError:
         allowed = f"a port on {options.host} that is free; 0 takes any"
         raise BadSetting("grpc_port", str(options.port), allowed) from None
     await server.start()
     return GrpcServer(server, checks, port)
+
+
+def _listen(server: grpc.aio.Server, address: str, certificates: Certificates | None) -> int:
+    if certificates is None:
+        return server.add_insecure_port(address)
+
+    def newest() -> grpc.ServerCertificateConfiguration:
+        pair = certificates.current
+        return grpc.ssl_server_certificate_configuration([(pair.key, pair.cert)], pair.client_ca)
+
+    # asked at every handshake
+    credentials = grpc.dynamic_ssl_server_credentials(newest(), newest, certificates.asks_clients)
+    return server.add_secure_port(address, credentials)
 
 
 def all_handlers(inference: Inference, checks: health.Health) -> list[grpc.GenericRpcHandler[Any, Any]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -24,7 +26,8 @@ def guarded(endpoint: Endpoint, handler: Handler, doors: Doors | None, audit: Au
     """
 
     async def enter(request: Request) -> Response:
-        request.state.principal = ANYBODY
+        certified = getattr(request.state, "certified", "")
+        request.state.principal = replace(ANYBODY, caller=certified) if certified else ANYBODY
         if doors is not None and endpoint.verb is not Verb.OPEN:
             standing = await doors.known(request.headers.get("authorization", ""))
             request.state.principal = standing.principal

@@ -13,6 +13,7 @@ from pumice.gateway.http.hot.limits import LINGER_S, HttpLimits
 from pumice.gateway.http.hot.refusals import Refused, last_words, too_many_connections, too_slow_body, too_slow_head
 from pumice.gateway.http.hot.route import HotRoute
 from pumice.gateway.http.hot.sweep import Watched
+from pumice.service.access.tls import subject_of
 
 _DRAIN_LINGER = 1.0
 """How long an idle connection stays open when the server stops, so that a request on its way is not lost (s)."""
@@ -36,7 +37,7 @@ class Connection(HttpToolsProtocol):
 
     Attributes:
         route: What all connections share.
-        caller: The peer's address; looked up once, since it is asked for with every request.
+        caller: The name in the peer's certificate, or its address; looked up once, since every request asks for it.
     """
 
     route: ClassVar[HotRoute]
@@ -70,6 +71,8 @@ class Connection(HttpToolsProtocol):
         """Begin, unless too many are open."""
         super().connection_made(transport)
         self.caller = self.client[0] if self.client else ""
+        if self.route.by_certificate:
+            self.caller = f"cert:{subject_of(transport.get_extra_info('peercert'))}"
         route = self.route
         route.sweep.watch(self.loop, cast("set[Watched]", self.connections))
         self._active_at = route.sweep.clock

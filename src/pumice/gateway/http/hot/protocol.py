@@ -172,6 +172,8 @@ class HotProtocol(Connection):
         super().on_message_begin()
         self.url, self.expect_100_continue = url, self._expects(fields)
         self.headers.extend(headers)
+        if self.route.by_certificate:
+            self.scope["state"]["certified"] = self.caller
         super().on_headers_complete()
         if busy and len(self.pipeline) == 1:
             self._answered = earlier

@@ -29,6 +29,7 @@ class HotRoute:
     Attributes:
         heads: Raw heads that were seen -> what they say, and the length of the body behind them (bytes).
         sweep: Looks after the connections.
+        by_certificate: The names in the callers' certificates are theirs.
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class HotRoute:
         self.cors = cors
         self.heads: dict[bytes, tuple[Head, int]] = {}
         self.sweep = Sweep()
+        self.by_certificate = False
         self._pairs: list[tuple[bytes, bytes]] | None = None
         self._joined = b""
 
