@@ -92,6 +92,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     port: Annotated[int, Meta(description="Port of HTTP; 0: any free one.", ge=0, le=65535)] = 8000
     grpc_port: Annotated[int, Meta(description="Port of gRPC; 0: any free one, -1: no gRPC.", ge=-1, le=65535)] = 8001
     home: Annotated[str, Meta(description="Folder of the database and of everything else that lasts.")] = "~/.pumice"
+    workers: Annotated[int, Meta(description="Front processes that share the ports.", ge=1, le=256)] = 1
     replicas: Annotated[int, Meta(description="Worker processes per model.", ge=1, le=1024)] = 1
     threads: Annotated[int, Meta(description="Threads of one inference; 0: cores / replicas.", ge=0, le=1024)] = 0
     provider: Annotated[

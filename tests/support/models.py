@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import os
 import signal
 import socket
@@ -75,7 +76,7 @@ class BatchSize(Model):
 
 
 class Picky(Model):
-    """Raises on 13, dies on 666, hangs on 999."""
+    """Raises on 13, dies on 666, hangs on 999 (on 998 in native code that keeps the GIL), takes its time on 997."""
 
     signature = ROW
 
@@ -87,7 +88,21 @@ class Picky(Model):
             os.kill(os.getpid(), signal.SIGKILL)
         if (x == 999).any():
             threading.Event().wait()
+        if (x == 998).any():
+            ctypes.PyDLL(None).pause()
+        if (x == 997).any():
+            threading.Event().wait(0.3)
         return {"y": x * 2}
+
+
+class Dying(Model):
+    """Dies a moment after its first call."""
+
+    signature = ROW
+
+    def predict(self, inputs: Arrays) -> dict[str, np.ndarray]:
+        threading.Timer(1.0, os._exit, [3]).start()
+        return {"y": inputs["x"]}
 
 
 class Counting(Model):

@@ -96,6 +96,13 @@ class RunningServer:
 
     def replicas(self) -> list[int]:
         """Process ids of its replicas."""
+        return [pid for pid in self._children() if not _is_front(pid)]
+
+    def fronts(self) -> list[int]:
+        """Process ids of its front processes, if it has several."""
+        return [pid for pid in self._children() if _is_front(pid)]
+
+    def _children(self) -> list[int]:
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text(encoding="ascii")
         return [int(pid) for pid in children.split()]
 
@@ -117,3 +124,10 @@ class RunningServer:
         self.kill()
         msg = f"the server was not ready within {START_LIMIT:g} s:\n{self.logged()}"
         raise AssertionError(msg)
+
+
+def _is_front(pid: int) -> bool:
+    try:
+        return b"pumice.app.front" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:  # it has just ended
+        return False

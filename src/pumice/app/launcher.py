@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from pumice.config import ModelSettings, Settings
@@ -13,6 +14,7 @@ from pumice.engines.source import resolve_source
 from pumice.observe.stats import VersionStats
 from pumice.protocol.frames import WorkerSpec
 from pumice.runtime.front.fleet import Fleet
+from pumice.runtime.front.news import ReplicaNews
 from pumice.runtime.front.process import WorkerProcess
 from pumice.runtime.front.pulse import Pulse
 from pumice.runtime.front.version import ServedVersion
@@ -113,38 +115,60 @@ class ReplicaLauncher:
     def _begin(
         self, model: ModelSettings, path: Path | None, manifest: Manifest, stats: VersionStats | None
     ) -> ServedVersion:
-        assert model.replicas is not None and model.provider is not None  # noqa: S101, PT018 - filled by of_model
-        threads = model.threads or max(1, _cores() // model.replicas)
-
-        if model.sandbox == "required":
-            _demand_sandbox(model.name)
-
-        def spawn(number: int) -> WorkerProcess:
-            del number  # all are alike
-            spec = WorkerSpec(
-                name=model.name,
-                version=model.version,
-                source=model.source,
-                path=str(path) if path else "",
-                manifest=manifest,
-                threads=threads,
-                provider=model.provider or "auto",
-                device=model.device,
-                confined=model.sandbox != "off",
-                network=model.network,
-                hidden=(str(self._settings.home_path),),
-                memory_limit=model.memory_limit or 0,
-                trust=model.trust,
-            )
-            return WorkerProcess(spec, self._environ)
-
         settings = self._settings
         served = ServedVersion(
             model, self._pulse, max_queue=settings.max_queue, cache_ttl=settings.cache_ttl, stats=stats
         )
-        name = f"{served.name}/{served.version}"
-        self._fleets[served] = Fleet(name, model.replicas, spawn, served.told, settings.load_timeout)
+        self._fleets[served] = start_fleet(settings, self._environ, model, (path, manifest), served.told)
         return served
+
+
+def start_fleet(
+    settings: Settings,
+    environ: dict[str, str],
+    model: ModelSettings,
+    located: tuple[Path | None, Manifest],
+    tell: Callable[[ReplicaNews], None],
+) -> Fleet:
+    """Start the replicas of a version; they load from here on.
+
+    Args:
+        settings: All settings.
+        environ: The environment that replicas get.
+        model: How it is served, every value filled.
+        located: Its file and its manifest.
+        tell: Told of every change of a replica.
+
+    Raises:
+        BadSetting: It demands a sandbox that this system does not enforce.
+    """
+    path, manifest = located
+    assert model.replicas is not None and model.provider is not None  # noqa: S101, PT018 - filled by of_model
+    threads = model.threads or max(1, _cores() // model.replicas)
+
+    if model.sandbox == "required":
+        _demand_sandbox(model.name)
+
+    def spawn(number: int) -> WorkerProcess:
+        del number  # all are alike
+        spec = WorkerSpec(
+            name=model.name,
+            version=model.version,
+            source=model.source,
+            path=str(path) if path else "",
+            manifest=manifest,
+            threads=threads,
+            provider=model.provider or "auto",
+            device=model.device,
+            confined=model.sandbox != "off",
+            network=model.network,
+            hidden=(str(settings.home_path),),
+            memory_limit=model.memory_limit or 0,
+            trust=model.trust,
+        )
+        return WorkerProcess(spec, environ)
+
+    return Fleet(f"{model.name}/{model.version}", model.replicas, spawn, tell, settings.load_timeout)
 
 
 def _demand_sandbox(model: str) -> None:

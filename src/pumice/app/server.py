@@ -4,14 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
-import json
 import logging
-import os
-import signal
 import time
 from collections.abc import AsyncIterator
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,12 +19,8 @@ from pumice.runtime.front.folder import remove_run_folder
 if TYPE_CHECKING:
     import uvicorn
 
-    from pumice.gateway.grpc import GrpcServer
-    from pumice.service.access.access import Access
     from pumice.service.catalog import Catalog
-    from pumice.service.inference import Inference
     from pumice.service.models import Models, ModelsOptions
-    from pumice.service.tasks import Tasks
 
 _log = logging.getLogger("pumice")
 
@@ -92,21 +83,31 @@ class Server:
             await models.stop()
 
     async def _serve_faces(self, catalog: Catalog, models: Models, announce: Path | None) -> None:
+        from pumice.app.faces import (
+            door,
+            freeze,
+            grpc_server,
+            http_server,
+            make_tasks,
+            stop_signals,
+            url_of,
+            write_announcement,
+        )
         from pumice.service.inference import Inference
 
         started = time.monotonic()
         settings = self._settings
-        stop = _stop_signals()
+        stop = stop_signals()
         inference = Inference(catalog)
-        tasks = self._tasks(inference)
+        tasks = make_tasks(settings, inference)
         async with contextlib.AsyncExitStack() as stack:
-            access = await stack.enter_async_context(_door(settings))
+            access = await stack.enter_async_context(door(settings))
             context = (inference, tasks, models, access)
-            port = await stack.enter_async_context(_serving(_http_server(settings, *context), settings))
+            port = await stack.enter_async_context(_serving(http_server(settings, *context), settings))
             # a task may be accepted while the models load
             stack.push_async_callback(tasks.stop)
             stopping = asyncio.create_task(stop.wait())
-            starting = asyncio.create_task(self._start_grpc(inference, access))
+            starting = asyncio.create_task(grpc_server(settings, inference, access))
             ready = asyncio.create_task(self._launcher.until_ready())
             await asyncio.wait({ready, stopping}, return_when=asyncio.FIRST_COMPLETED)
             if not ready.done():
@@ -116,47 +117,17 @@ class Server:
             await ready
             models.start()
             seconds = time.monotonic() - started
-            _log.info("ready", extra={"url": _url(settings, port), "seconds": round(seconds, 3)})
+            _log.info("ready", extra={"url": url_of(settings, port), "seconds": round(seconds, 3)})
             grpc = await starting
             if grpc is not None:
                 stack.push_async_callback(grpc.stop, settings.drain_timeout)
             await tasks.start()
             if announce is not None:
-                _announce(announce, settings, port, grpc.port if grpc else None)
-            # what is there now stays: the collector need not look at it again and again
-            gc.collect()
-            gc.freeze()
-            gc.set_threshold(50_000, 20, 50)
+                write_announcement(announce, settings, port, grpc.port if grpc else None)
+            freeze()
             await stopping
             _log.info("stopping")
             catalog.closing = True
-
-    async def _start_grpc(self, inference: Inference, access: Access) -> GrpcServer | None:
-        if self._settings.grpc_port < 0:
-            return None
-        # its import takes a while; in a thread, a replica that is ready meanwhile is heard
-        await asyncio.to_thread(import_module, "pumice.gateway.grpc")
-        from pumice.gateway.grpc import GrpcOptions, start_grpc
-
-        settings = self._settings
-        options = GrpcOptions(host=settings.host, port=settings.grpc_port, max_message_bytes=settings.max_body_bytes)
-        return await start_grpc(inference, options, access)
-
-    def _tasks(self, inference: Inference) -> Tasks:
-        from pumice.gateway.http.seed import told_json
-        from pumice.service.tasks import TaskOptions, Tasks
-
-        settings = self._settings
-        options = TaskOptions(
-            concurrency=settings.task_concurrency,
-            result_ttl=settings.result_ttl,
-            max_tasks=settings.max_tasks,
-            database=settings.database,
-            lease=settings.task_lease,
-            webhook_hosts=settings.webhook_hosts,
-            webhook_secret=settings.webhook_secret,
-        )
-        return Tasks(inference, settings.home_path, options, tell=told_json)
 
     def _models_options(self) -> ModelsOptions:
         from pumice.service.models import ModelsOptions, roots_of
@@ -175,86 +146,6 @@ class Server:
         )
 
 
-def _http_server(
-    settings: Settings, inference: Inference, tasks: Tasks, models: Models, access: Access
-) -> uvicorn.Server:
-    import uvicorn
-
-    from pumice.gateway.http.app import HttpContext, http_app
-    from pumice.gateway.http.budget import Budget
-    from pumice.gateway.http.cors import Cors
-    from pumice.gateway.http.hot.exchange import Handler
-    from pumice.gateway.http.hot.guard import Guard
-    from pumice.gateway.http.hot.infer import SUFFIX, InferHandler
-    from pumice.gateway.http.hot.limits import HttpLimits
-    from pumice.gateway.http.hot.protocol import hot_protocol
-    from pumice.gateway.http.hot.route import HotRoute
-
-    limit = settings.max_body_bytes
-    limits = HttpLimits(
-        max_body=limit,
-        max_connections=settings.max_connections,
-        header_timeout=settings.header_timeout,
-        body_timeout=settings.body_timeout,
-        min_rate=settings.min_rate,
-        idle_timeout=settings.idle_timeout,
-        send_timeout=settings.send_timeout,
-    )
-    budget = Budget(settings.max_inflight_bytes)
-    cors = Cors(settings.cors_origins) if settings.cors_origins else None
-    handler: Handler = InferHandler(inference, limit)
-    if access.doors is not None:
-        handler = Guard(handler, access.doors)
-    route = HotRoute(handler, SUFFIX, limits, budget, cors)
-    route.by_certificate = access.by_certificate
-    context = HttpContext(inference, tasks, models, max_body_bytes=limit, budget=budget, cors=cors, access=access)
-    config = uvicorn.Config(
-        http_app(context),
-        host=settings.host,
-        port=settings.port,
-        http=hot_protocol(route),
-        ws="none",
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        backlog=4096,
-        timeout_graceful_shutdown=max(1, int(settings.drain_timeout)),
-    )
-    if access.certificates is not None:
-        config.load()
-        config.ssl = access.certificates.context
-    return uvicorn.Server(config)
-
-
-def _url(settings: Settings, port: int) -> str:
-    return f"{'https' if settings.tls_cert else 'http'}://{settings.host}:{port}"
-
-
-@contextlib.asynccontextmanager
-async def _door(settings: Settings) -> AsyncIterator[Access]:
-    """Know who may come in before the first one knocks."""
-    from pumice.app.access import make_access
-
-    access = make_access(settings)
-    async with contextlib.AsyncExitStack() as stack:
-        if access.certificates is not None:
-            watching = asyncio.create_task(access.certificates.watch())
-            stack.callback(watching.cancel)
-        if access.doors is not None:
-            stack.push_async_callback(access.doors.stop)
-            await access.doors.start()
-        yield access
-
-
-def _stop_signals() -> asyncio.Event:
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    return stop
-
-
 @contextlib.asynccontextmanager
 async def _serving(server: uvicorn.Server, settings: Settings) -> AsyncIterator[int]:
     """Listen at once (a model that loads answers 503), and drain at the end."""
@@ -268,14 +159,3 @@ async def _serving(server: uvicorn.Server, settings: Settings) -> AsyncIterator[
     finally:
         server.should_exit = True
         await serving
-
-
-def _announce(file: Path, settings: Settings, port: int, grpc_port: int | None) -> None:
-    told = {
-        "url": _url(settings, port),
-        "grpc": f"{settings.host}:{grpc_port}" if grpc_port else None,
-        "pid": os.getpid(),
-    }
-    temporary = file.with_name(f".{file.name}.{os.getpid()}")
-    temporary.write_text(json.dumps(told), encoding="utf-8")
-    temporary.replace(file)

@@ -19,6 +19,7 @@ def serve(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
     host: Annotated[str | None, typer.Option(help="Address to listen on. [127.0.0.1]")] = None,
     port: Annotated[int | None, typer.Option(help="Port of HTTP; 0: any free one. [8000]")] = None,
     grpc_port: Annotated[int | None, typer.Option(help="Port of gRPC; 0: any free one, -1: none. [8001]")] = None,
+    workers: Annotated[int | None, typer.Option(help="Front processes that share the ports. [1]")] = None,
     replicas: Annotated[int | None, typer.Option(help="Worker processes per model. [1]")] = None,
     threads: Annotated[int | None, typer.Option(help="Threads of one inference. [cores / replicas]")] = None,
     provider: Annotated[
@@ -49,6 +50,7 @@ def serve(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
         "host": host,
         "port": port,
         "grpc_port": grpc_port,
+        "workers": workers,
         "replicas": replicas,
         "threads": threads,
         "provider": provider,

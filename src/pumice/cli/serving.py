@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pumice.app import Server, with_names
+from pumice.app import make_server, with_names
 from pumice.config import load_settings
 from pumice.domain.errors import BadSetting
 from pumice.environment import blot_out_own_settings, of_replicas
@@ -21,6 +21,7 @@ SETTINGS = (
     "host",
     "port",
     "grpc_port",
+    "workers",
     "replicas",
     "threads",
     "provider",
@@ -72,7 +73,7 @@ def run_server(wish: Wish) -> None:
         raise BadSetting("SOURCE", "nothing to serve", "a path or module:Class as argument, or 'models' in a file")
     demand_auth(settings.host, asks=settings.auth != "none" or bool(settings.tls_client_ca), insecure=settings.insecure)
     blot_out_own_settings()  # before a replica loads anything
-    server = Server(settings, of_replicas())  # the replicas load from here on
+    server = make_server(settings, of_replicas())  # the replicas load from here on
 
     from pumice.observe.logs import set_up_logs
 

@@ -14,7 +14,7 @@ from prometheus_client.utils import floatToGoString
 
 from pumice.observe import catalogue
 from pumice.observe.catalogue import Metric
-from pumice.observe.observed import Observed
+from pumice.observe.observed import Observed, ProcessUse
 from pumice.observe.stats import Histogram
 
 _TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
@@ -53,6 +53,33 @@ class ServingCollector(Collector):
             families.add(served)
         yield from families.values.values()
         yield from families.histograms.values()
+
+
+class ProcessesCollector(Collector):
+    """The standard ``process_*`` metrics, of several processes together.
+
+    Args:
+        use: What they use.
+    """
+
+    def __init__(self, use: ProcessUse) -> None:
+        self._use = use
+
+    def collect(self) -> Iterator[Family]:
+        """Give the sums."""
+        use = self._use
+        told = "of the server's own processes together"
+        yield CounterMetricFamily("process_cpu_seconds_total", f"CPU time {told}, in seconds.", use.cpu_seconds)
+        for name, what, value in (
+            ("process_resident_memory_bytes", "Resident memory", use.resident_bytes),
+            ("process_virtual_memory_bytes", "Virtual memory", use.virtual_bytes),
+            ("process_open_fds", "Open file descriptors", use.open_fds),
+        ):
+            yield GaugeMetricFamily(name, f"{what} {told}.", value)
+        yield GaugeMetricFamily("process_max_fds", "Most file descriptors that one process may open.", use.max_fds)
+        yield GaugeMetricFamily(
+            "process_start_time_seconds", "When the server started, in seconds since 1970.", use.start_seconds
+        )
 
 
 class _Families:

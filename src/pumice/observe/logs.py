@@ -14,12 +14,13 @@ import structlog
 Format = Literal["auto", "text", "json"]
 
 
-def set_up_logs(level: str, form: Format) -> None:
+def set_up_logs(level: str, form: Format, front: int = 0) -> None:
     """Send all records of this process to standard error.
 
     Args:
         level: Least level that is logged, for example ``info``.
         form: ``auto`` is ``text`` on a terminal and ``json`` elsewhere.
+        front: Number of this front process, which each record then carries; 0: there is only one.
     """
     text = form == "text" or (form == "auto" and sys.stderr.isatty())
     common: list[Any] = [
@@ -28,6 +29,8 @@ def set_up_logs(level: str, form: Format) -> None:
         structlog.stdlib.ExtraAdder(),
         structlog.processors.TimeStamper(fmt="iso", utc=not text),
     ]
+    if front:
+        common.append(lambda _logger, _method, record: {"front": front} | record)
     plain = structlog.dev.plain_traceback  # the rich one prints local variables, a caller's inputs among them
     last: list[Any] = (
         [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), pad_event_to=24, exception_formatter=plain)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from pumice.observe.stats import VersionStats
@@ -50,3 +51,37 @@ class Observed(Protocol):
     @property
     def replicas(self) -> Sequence[ObservedReplica]:
         """Its replicas."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessUse:
+    """What the server's own processes use, without the replicas.
+
+    Attributes:
+        cpu_seconds: CPU time, that of processes that are gone included (s).
+        resident_bytes: Resident memory; pages that they share count for each (bytes).
+        virtual_bytes: Virtual memory (bytes).
+        open_fds: Open file descriptors.
+        max_fds: Most that one of them may open.
+        start_seconds: When the server started (s since 1970).
+    """
+
+    cpu_seconds: float
+    resident_bytes: int
+    virtual_bytes: int
+    open_fds: int
+    max_fds: int
+    start_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What all processes of a server counted.
+
+    Attributes:
+        versions: The served versions.
+        processes: What the processes use.
+    """
+
+    versions: Sequence[Observed]
+    processes: ProcessUse

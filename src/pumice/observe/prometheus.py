@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
-from pumice.observe.observed import Observed
+from pumice.observe.observed import Observation, Observed
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
@@ -39,13 +39,14 @@ class Exposition:
             ProcessCollector(registry=registry)
             self._registry = registry
 
-    def render(self, accept: str) -> tuple[bytes, str]:
+    def render(self, accept: str, whole: Observation | None = None) -> tuple[bytes, str]:
         """Write all metrics.
 
         To be called in the thread that counts.
 
         Args:
             accept: The scraper's ``Accept`` header; chooses between Prometheus text and OpenMetrics.
+            whole: What all processes of the server counted, if there are several.
 
         Returns:
             The text, and its content type.
@@ -58,4 +59,14 @@ class Exposition:
             write, content_type = choose_encoder(accept)
         except (ValueError, TypeError):  # a version in the header that is no version
             write, content_type = choose_encoder("")
-        return write(self._registry), content_type
+        return write(self._registry if whole is None else self._registry_of(whole)), content_type
+
+    def _registry_of(self, whole: Observation) -> CollectorRegistry:
+        from prometheus_client import CollectorRegistry
+
+        from pumice.observe.collector import ProcessesCollector, ServingCollector
+
+        registry = CollectorRegistry(auto_describe=False)
+        registry.register(ServingCollector(lambda: whole.versions, self._server_version))
+        registry.register(ProcessesCollector(whole.processes))
+        return registry

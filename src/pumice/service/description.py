@@ -9,6 +9,7 @@ from pumice.domain.errors import ModelNotReady
 from pumice.domain.model import Profile
 from pumice.domain.request import DEFAULT_PRIORITY, LOWEST_PRIORITY
 from pumice.domain.signature import Tensor
+from pumice.observe.observed import Observed
 from pumice.observe.stats import BatchTimes, VersionStats
 from pumice.protocol.oip.triton import (
     BatchStatistics,
@@ -60,7 +61,7 @@ def config_of(served: ServedVersion) -> ModelConfig:
     )
 
 
-def statistics_of(versions: Iterable[ServedVersion]) -> Statistics:
+def statistics_of(versions: Iterable[Observed]) -> Statistics:
     """Tell what versions have done since the server was started."""
     return Statistics([_statistics(served) for served in versions])
 
@@ -82,7 +83,7 @@ def _instances(served: ServedVersion, profile: Profile) -> InstanceGroup:
     return InstanceGroup(served.name, "KIND_CPU", len(served.replicas), [])
 
 
-def _statistics(served: ServedVersion) -> ModelStatistics:
+def _statistics(served: Observed) -> ModelStatistics:
     stats = served.stats
     ended = time.time() - (time.monotonic() - stats.last_batch) if stats.last_batch else 0.0
     return ModelStatistics(

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncGenerator, Callable
+from typing import Protocol
 
 from pumice.domain.datatypes import BYTES
 from pumice.domain.errors import DeadlineExceeded, ModelNotReady, PumiceError
 from pumice.domain.model import TEXT_TASKS, Profile
 from pumice.domain.request import InferRequest, InferResult
 from pumice.domain.text import clean_texts
+from pumice.observe.observed import Observation, Observed
 from pumice.runtime.front.streams import StreamTicket
 from pumice.runtime.front.ticket import Ticket
 from pumice.runtime.front.version import ServedVersion
@@ -20,18 +22,45 @@ Done = Callable[[InferResult | None, PumiceError | None], None]
 """Called once with the answer or the error."""
 
 
+class Observing(Protocol):
+    """Tells what all processes of the server counted."""
+
+    async def observe(self) -> Observation:
+        """Ask them all.
+
+        Raises:
+            ModelNotReady: They do not answer now.
+        """
+
+
 class Inference:
     """Runs requests on served versions.
 
     Args:
         catalog: The versions.
+        observing: Tells what all processes of the server counted; None if this is the only one.
 
     Attributes:
         catalog: The versions.
+        observing: See above.
     """
 
-    def __init__(self, catalog: Catalog) -> None:
+    def __init__(self, catalog: Catalog, observing: Observing | None = None) -> None:
         self.catalog = catalog
+        self.observing = observing
+
+    async def observed(self, model: str = "", version: str = "") -> list[Observed]:
+        """What was counted of one version, of all versions of a model, or of all models, by the whole server.
+
+        Raises:
+            ModelNotFound: There is no such model, or no such version of it.
+            ModelNotReady: The server's other processes do not answer now.
+        """
+        here = self.catalog.some(model, version)
+        if self.observing is None:
+            return list(here)
+        there = {(seen.name, seen.version): seen for seen in (await self.observing.observe()).versions}
+        return [there.get((served.name, served.version), served) for served in here]
 
     async def infer(self, model: str, version: str, request: InferRequest) -> InferResult:
         """Run a request; cancelling the caller drops it.

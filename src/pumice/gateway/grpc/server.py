@@ -35,11 +35,13 @@ class GrpcOptions:
         host: Address to listen on.
         port: Port; 0: any free one.
         max_message_bytes: Largest message of a caller (bytes).
+        shared: Other processes of the server listen on the port too; the system gives each connection to one of them.
     """
 
     host: str = "127.0.0.1"
     port: int = 8001
     max_message_bytes: int = 64 * 1024 * 1024
+    shared: bool = False
 
 
 class GrpcServer:
@@ -86,7 +88,8 @@ async def start_grpc(inference: Inference, options: GrpcOptions, access: Access 
         handlers=[Guarded(service, access) for service in all_handlers(inference, checks)],
         options=[
             ("grpc.max_receive_message_length", options.max_message_bytes),
-            ("grpc.so_reuseport", 0),  # else a second server on the same port takes half of the calls
+            # unless it is shared, a second server on the same port would take half of the calls
+            ("grpc.so_reuseport", int(options.shared)),
             *_LIMITS,
         ],
     )

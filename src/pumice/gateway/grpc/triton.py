@@ -22,7 +22,6 @@ class Description:
 
     def __init__(self, inference: Inference) -> None:
         self._inference = inference
-        self._catalog = inference.catalog
 
     def operations(self) -> dict[str, Operation]:
         """The methods by name."""
@@ -38,5 +37,5 @@ class Description:
     async def model_statistics(self, body: bytes, _call: Call) -> bytes:
         """What a version, all versions of a model, or all models have done."""
         asked = grpc_codec.parse_message(pb.ModelStatisticsRequest, body)
-        statistics = statistics_of(self._catalog.some(asked.name, asked.version))
+        statistics = statistics_of(await self._inference.observed(asked.name, asked.version))
         return grpc_codec.as_message(statistics, pb.ModelStatisticsResponse()).SerializeToString()

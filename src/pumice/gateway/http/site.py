@@ -16,12 +16,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from pumice.domain.access import Principal, Verb
+from pumice.domain.errors import ModelNotReady
 from pumice.domain.model import Parameter
 from pumice.gateway.http.context import HttpContext, Served
 from pumice.gateway.http.endpoint import Answer, Doc, Endpoint, Text
 from pumice.gateway.http.oip import TensorMetadata, state_of, tensors_of
 from pumice.gateway.http.reading import parameter, principal_of
 from pumice.gateway.http.replies import json_reply
+from pumice.observe.stats import VersionStats
 from pumice.service.models import State
 
 _PAGES = Path(__file__).parent / "pages"
@@ -123,7 +125,7 @@ class _Site:
     async def index(self, request: Request) -> Response:
         if "text/html" in request.headers.get("accept", ""):
             return _page("index.html")
-        return json_reply(self._overview(principal_of(request)), headers={"vary": "accept"})
+        return json_reply(await self._overview(principal_of(request)), headers={"vary": "accept"})
 
     async def docs(self, _request: Request) -> Response:
         return _page("docs.html")
@@ -141,13 +143,18 @@ class _Site:
             raise HTTPException(404)
         return Response(_read(name), headers={**_PAGE_HEADERS, "content-type": _TYPES[Path(name).suffix]})
 
-    def _overview(self, principal: Principal) -> Overview:
+    async def _overview(self, principal: Principal) -> Overview:
         catalog = self._context.inference.catalog
-        models = [_overview_of(served) for served in catalog.all() if principal.allows(Verb.READ, served.name)]
+        counted = {(seen.name, seen.version): seen.stats for seen in await self._context.inference.observed()}
+        models = [
+            _overview_of(served, counted.get((served.name, served.version), served.stats))
+            for served in catalog.all()
+            if principal.allows(Verb.READ, served.name)
+        ]
         return Overview(self._context.server, self._context.version, catalog.ready, models, _LINKS)
 
 
-def _overview_of(served: Served) -> ServedOverview:
+def _overview_of(served: Served, stats: VersionStats) -> ServedOverview:
     overview = ServedOverview(
         name=served.name,
         version=served.version,
@@ -155,7 +162,7 @@ def _overview_of(served: Served) -> ServedOverview:
         reason=served.reason,
         replicas=len(served.replicas),
         replicas_ready=sum(replica.state == "ready" for replica in served.replicas),
-        requests=served.stats.requests.total(),
+        requests=stats.requests.total(),
     )
     profile = served.profile
     if profile is not None:
@@ -188,6 +195,7 @@ _INDEX = Doc(
     _GROUP,
     Text("What is served: JSON, or a page for browsers", "服务概览：JSON，浏览器则为网页"),
     {200: Answer(Overview, Text("All versions as they stand.", "所有版本的当前状态。"))},
+    (ModelNotReady,),
 )
 _DOCS = Doc(_GROUP, Text("This documentation", "本文档页面"), {200: Answer("text/html", Text("A page.", "网页。"))})
 _OPENAPI = Doc(

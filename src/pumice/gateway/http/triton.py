@@ -40,7 +40,8 @@ class _Triton:
         return json_reply(config_of(served))
 
     async def stats(self, request: Request) -> Response:
-        return json_reply(statistics_of(self._catalog.some(parameter(request, "model"), parameter(request, "version"))))
+        observed = await self._inference.observed(parameter(request, "model"), parameter(request, "version"))
+        return json_reply(statistics_of(observed))
 
 
 _CONFIG = Doc(
@@ -50,7 +51,15 @@ _CONFIG = Doc(
     (ModelNotFound, ModelNotReady),
 )
 _TOLD = {200: Answer(Statistics, Text("One entry a version.", "每个版本一项。"))}
-_STATS = Doc(_GROUP, Text("Statistics of all models, in Triton's words", "全部模型的统计（Triton 格式）"), _TOLD)
+_STATS = Doc(
+    _GROUP,
+    Text("Statistics of all models, in Triton's words", "全部模型的统计（Triton 格式）"),
+    _TOLD,
+    (ModelNotReady,),
+)
 _MODEL_STATS = Doc(
-    _GROUP, Text("Statistics of a model, in Triton's words", "模型统计（Triton 格式）"), _TOLD, (ModelNotFound,)
+    _GROUP,
+    Text("Statistics of a model, in Triton's words", "模型统计（Triton 格式）"),
+    _TOLD,
+    (ModelNotFound, ModelNotReady),
 )

@@ -202,7 +202,7 @@ class Dispatcher:
                 self._send(batch, now)
 
     def _send(self, batch: Batch, now: float) -> None:
-        replica = self._idle.pop()
+        replica = self._take_idle()
         batch.limit = self._limit
         replica.run(batch)
         self._running[replica] = (batch.rows, batch.started)
@@ -210,6 +210,14 @@ class Dispatcher:
         for ticket in batch.tickets:
             observe(now - ticket.enqueued)
         self._stats.batch_size.observe(batch.rows)
+
+    def _take_idle(self) -> Replica:
+        """The replica that was free last; one that runs another front's batch only if all do."""
+        idle = self._idle
+        for index in reversed(range(len(idle))):
+            if not idle[index].elsewhere:
+                return idle.pop(index)
+        return idle.pop()
 
 
 def hung(batch: Batch, timeout: float) -> None:

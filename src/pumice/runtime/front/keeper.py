@@ -29,8 +29,12 @@ _LONGEST_BACKOFF = 30.0
 _STEADY = 10.0
 """A replica that was ready for so long has nothing to do with how its forerunners died (s)."""
 
-_FREE_RESTARTS = 2
-"""Short lives in a row that are followed by a start at once: one request kills two replicas at most."""
+_FREE_RESTARTS = 3
+"""Short lives in a row that are followed by a start at once: so many replicas one request can kill, before it fails."""
+
+_HOPELESS_STARTS = 3
+_HOPELESS_LIVES = 6
+"""Failed starts, or short lives, in a row after which requests are refused rather than kept waiting."""
 
 Tell = Callable[[ReplicaNews], None]
 """Called with each change, in the event loop."""
@@ -63,6 +67,7 @@ class Keeper:
         self._page: StatusView | None = None
         self._watch = HangWatch()
         self._hung = False
+        self._failed_starts = 0
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -118,8 +123,11 @@ class Keeper:
                 known = error if isinstance(error, PumiceError) else ModelFailed(self.name, str(error))
                 _log.error("replica cannot start", extra={"replica": self.name, "problem": known.message})
                 await self._reap()
-                await self._pause(known, self.news.failures + 1)
+                self._failed_starts += 1
+                hopeless = self._failed_starts >= _HOPELESS_STARTS
+                await self._pause(known, self.news.failures + 1, self._failed_starts, hopeless=hopeless)
                 continue
+            self._failed_starts = 0
             since = time.monotonic()
             if self._process is not None:
                 await self._process.gone()
@@ -152,25 +160,26 @@ class Keeper:
         before = 0 if lived >= _STEADY else self.news.failures
         if self._hung:
             # each hang takes its time limit to find, so that starting again at once can be no loop
-            self._now(ReplicaState.STARTING, failures=before)
+            self._now(ReplicaState.STARTING, failures=before, hopeless=False)
             return
         failures = before + 1
         when = "in the middle of a call" if call is not None else "between calls"
         times = f", {failures} times in a row" if failures > 1 else ""
         problem = ModelFailed(self.name, f"its replica died {when}{times} ({describe_exit(code)})")
         if failures <= _FREE_RESTARTS:
-            self._now(ReplicaState.STARTING, failures=failures, problem=record_error(problem))
+            self._now(ReplicaState.STARTING, failures=failures, problem=record_error(problem), hopeless=False)
             return
         _log.error("replica keeps dying", extra={"replica": self.name, "problem": problem.message})
-        await self._pause(problem, failures, free=_FREE_RESTARTS)
+        await self._pause(problem, failures, failures - _FREE_RESTARTS, hopeless=failures >= _HOPELESS_LIVES)
 
-    async def _pause(self, problem: PumiceError, failures: int, free: int = 0) -> None:
-        seconds = min(_FIRST_BACKOFF * 2.0 ** min(failures - free - 1, 10), _LONGEST_BACKOFF)
+    async def _pause(self, problem: PumiceError, failures: int, doublings: int, *, hopeless: bool) -> None:
+        seconds = min(_FIRST_BACKOFF * 2.0 ** min(doublings - 1, 10), _LONGEST_BACKOFF)
         self._now(
             ReplicaState.BACKOFF,
             pid=0,
             failures=failures,
             problem=record_error(problem),
+            hopeless=hopeless,
             retry_at=time.monotonic() + seconds,
         )
         await asyncio.sleep(seconds)

@@ -32,6 +32,7 @@ class ReplicaNews(msgspec.Struct, frozen=True):
         warmed: Rows and seconds of the warm-up batches.
         failures: Starts and short lives in a row.
         problem: Why it is not ready, if it had failures.
+        hopeless: It failed so often that requests need not wait for it.
         retry_at: When it is started again, on the monotonic clock (s); looked at in the state ``backoff``.
     """
 
@@ -44,4 +45,5 @@ class ReplicaNews(msgspec.Struct, frozen=True):
     warmed: tuple[tuple[int, float], ...] = ()
     failures: int = 0
     problem: ErrorRecord | None = None
+    hopeless: bool = False
     retry_at: float = 0.0

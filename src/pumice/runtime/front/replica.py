@@ -88,6 +88,11 @@ class Replica:
         """The batch that is under way."""
         return self._link.batch if self._link else None
 
+    @property
+    def elsewhere(self) -> bool:
+        """Whether it runs another front's batch now, so that one of ours would wait behind it."""
+        return self._page is not None and self._page.running() is not None
+
     def told(self, news: ReplicaNews) -> None:
         """Take what its keeper tells."""
         self.news = news

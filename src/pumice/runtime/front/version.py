@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 
 import numpy as np
 
@@ -28,9 +28,6 @@ from pumice.runtime.front.ticket import Done, Ticket
 
 _DRAIN_LOOK = 0.01
 """How often it is looked whether a version that is going has nothing left to do (s)."""
-
-_CRASH_LOOP = 3
-"""Failed starts or short lives in a row after which requests are refused rather than kept waiting."""
 
 
 class ServedVersion:
@@ -82,7 +79,7 @@ class ServedVersion:
         self._streams: Streams | None = None  # of a model that answers in parts
         self._cache = ResponseCache(settings.cache_size, cache_ttl, self.stats) if settings.cache_size else None
         self._pulse = pulse
-        self._hopeless = False  # all replicas fail again and again
+        self._hopeless: ReplicaNews | None = None  # the next to start, if all replicas fail again and again
         self._attached = asyncio.Event()
         self.replicas = [Replica(f"{self.name}/{self.version}#{number}", number, self) for number in range(replicas)]
 
@@ -96,7 +93,7 @@ class ServedVersion:
         """Why it is not ready, or an empty string."""
         if self.ready:
             return ""
-        failed = self._crash_loop()
+        failed = self._next_start(lambda news: news.hopeless or news.state is ReplicaState.BACKOFF)
         return error_of(failed.problem, self.name).message if failed is not None and failed.problem else "loading"
 
     @property
@@ -191,7 +188,7 @@ class ServedVersion:
         """
         self.last_used = time.monotonic()
         dispatcher = self._dispatcher
-        if dispatcher is None or self._hopeless:
+        if dispatcher is None or self._hopeless is not None:
             self._refuse_if_hopeless()
         if dispatcher is None:
             raise ModelNotReady(self.name, self.reason)
@@ -255,14 +252,14 @@ class ServedVersion:
         self._streams.submit(ticket)
         return ticket
 
-    def _crash_loop(self) -> ReplicaNews | None:
-        """What is known of the replica that is started next, if all of them fail again and again."""
-        if any(replica.news.failures < _CRASH_LOOP for replica in self.replicas):
+    def _next_start(self, failing: Callable[[ReplicaNews], bool]) -> ReplicaNews | None:
+        """What is known of the replica that is started next, if all of them fail."""
+        if not all(failing(replica.news) for replica in self.replicas):
             return None
         return min((replica.news for replica in self.replicas), key=lambda news: news.retry_at, default=None)
 
     def _refuse_if_hopeless(self) -> None:
-        news = self._crash_loop()
+        news = self._hopeless
         if news is not None and not self.ready:
             raise ModelNotReady(self.name, self.reason, retry_after_s=max(news.retry_at - time.monotonic(), 1.0))
 
@@ -271,7 +268,7 @@ class ServedVersion:
     def replica_changed(self, replica: Replica, news: ReplicaNews) -> None:
         """Learn what it serves; refuse what waits if none can start any more."""
         del replica
-        self._hopeless = self._crash_loop() is not None
+        self._hopeless = self._next_start(lambda news: news.hopeless)
         if news.profile is not None and self._dispatcher is None:
             self._prepare(news.profile)
         for rows, seconds in news.warmed if news.state is ReplicaState.READY else ():

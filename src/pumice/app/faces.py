@@ -1,0 +1,178 @@
+"""The faces of a process that serves, put together from the settings."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import json
+import os
+import signal
+from collections.abc import AsyncIterator
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pumice.config import Settings
+
+if TYPE_CHECKING:
+    import uvicorn
+
+    from pumice.gateway.grpc import GrpcServer
+    from pumice.service.access.access import Access
+    from pumice.service.inference import Inference
+    from pumice.service.models import Models
+    from pumice.service.tasks import Tasks
+
+
+def http_server(
+    settings: Settings, inference: Inference, tasks: Tasks, models: Models, access: Access
+) -> uvicorn.Server:
+    """Put the HTTP server together.
+
+    Args:
+        settings: All settings.
+        inference: The operation.
+        tasks: Its asynchronous form.
+        models: What loads and unloads.
+        access: Who may do what.
+    """
+    import uvicorn
+
+    from pumice.gateway.http.app import HttpContext, http_app
+    from pumice.gateway.http.budget import Budget
+    from pumice.gateway.http.cors import Cors
+    from pumice.gateway.http.hot.exchange import Handler
+    from pumice.gateway.http.hot.guard import Guard
+    from pumice.gateway.http.hot.infer import SUFFIX, InferHandler
+    from pumice.gateway.http.hot.limits import HttpLimits
+    from pumice.gateway.http.hot.protocol import hot_protocol
+    from pumice.gateway.http.hot.route import HotRoute
+
+    limit = settings.max_body_bytes
+    limits = HttpLimits(
+        max_body=limit,
+        max_connections=-(-settings.max_connections // settings.workers),
+        header_timeout=settings.header_timeout,
+        body_timeout=settings.body_timeout,
+        min_rate=settings.min_rate,
+        idle_timeout=settings.idle_timeout,
+        send_timeout=settings.send_timeout,
+    )
+    budget = Budget(-(-settings.max_inflight_bytes // settings.workers))
+    cors = Cors(settings.cors_origins) if settings.cors_origins else None
+    handler: Handler = InferHandler(inference, limit)
+    if access.doors is not None:
+        handler = Guard(handler, access.doors)
+    route = HotRoute(handler, SUFFIX, limits, budget, cors)
+    route.by_certificate = access.by_certificate
+    context = HttpContext(inference, tasks, models, max_body_bytes=limit, budget=budget, cors=cors, access=access)
+    config = uvicorn.Config(
+        http_app(context),
+        host=settings.host,
+        port=settings.port,
+        http=hot_protocol(route),
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        backlog=4096,
+        timeout_graceful_shutdown=max(1, int(settings.drain_timeout)),
+    )
+    if access.certificates is not None:
+        config.load()
+        config.ssl = access.certificates.context
+    return uvicorn.Server(config)
+
+
+def url_of(settings: Settings, port: int) -> str:
+    """Base of the HTTP addresses."""
+    return f"{'https' if settings.tls_cert else 'http'}://{settings.host}:{port}"
+
+
+@contextlib.asynccontextmanager
+async def door(settings: Settings) -> AsyncIterator[Access]:
+    """Know who may come in before the first one knocks."""
+    from pumice.app.access import make_access
+
+    access = make_access(settings)
+    async with contextlib.AsyncExitStack() as stack:
+        if access.certificates is not None:
+            watching = asyncio.create_task(access.certificates.watch())
+            stack.callback(watching.cancel)
+        if access.doors is not None:
+            stack.push_async_callback(access.doors.stop)
+            await access.doors.start()
+        yield access
+
+
+async def grpc_server(
+    settings: Settings, inference: Inference, access: Access, *, shared: bool = False
+) -> GrpcServer | None:
+    """Start the gRPC server, if there is to be one.
+
+    Args:
+        settings: All settings.
+        inference: The operation.
+        access: Who may do what.
+        shared: Other processes listen on the port too.
+
+    Raises:
+        BadSetting: The port cannot be had.
+    """
+    if settings.grpc_port < 0:
+        return None
+    # its import takes a while; in a thread, a replica that is ready meanwhile is heard
+    await asyncio.to_thread(import_module, "pumice.gateway.grpc")
+    from pumice.gateway.grpc import GrpcOptions, start_grpc
+
+    options = GrpcOptions(
+        host=settings.host, port=settings.grpc_port, max_message_bytes=settings.max_body_bytes, shared=shared
+    )
+    return await start_grpc(inference, options, access)
+
+
+def make_tasks(settings: Settings, inference: Inference) -> Tasks:
+    """Put the asynchronous tasks together; of several processes each runs its part of them at once."""
+    from pumice.gateway.http.seed import told_json
+    from pumice.service.tasks import TaskOptions, Tasks
+
+    options = TaskOptions(
+        concurrency=-(-settings.task_concurrency // settings.workers),
+        result_ttl=settings.result_ttl,
+        max_tasks=settings.max_tasks,
+        database=settings.database,
+        lease=settings.task_lease,
+        webhook_hosts=settings.webhook_hosts,
+        webhook_secret=settings.webhook_secret,
+    )
+    return Tasks(inference, settings.home_path, options, tell=told_json)
+
+
+def stop_signals() -> asyncio.Event:
+    """An event that SIGTERM and SIGINT set."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    return stop
+
+
+def write_announcement(file: Path, settings: Settings, port: int, grpc_port: int | None) -> None:
+    """Tell the addresses in a file; it is there at once, as a whole."""
+    told = {
+        "url": url_of(settings, port),
+        "grpc": f"{settings.host}:{grpc_port}" if grpc_port else None,
+        "pid": os.getpid(),
+    }
+    temporary = file.with_name(f".{file.name}.{os.getpid()}")
+    temporary.write_text(json.dumps(told), encoding="utf-8")
+    temporary.replace(file)
+
+
+def freeze() -> None:
+    """What is there now stays: the collector need not look at it again and again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
