@@ -1,6 +1,6 @@
 """Token buckets of one host: a small file that all its front processes have mapped, each access under a lock.
 
-A draw costs about 4 us: two calls for the lock, one hash, one record. The clock is the host's monotonic one, the same
+A draw costs less than 10 us: two calls for the lock, one hash, one record. The clock is monotonic, the same
 in every process; after a restart of the host it begins anew, and the buckets with it.
 """
 

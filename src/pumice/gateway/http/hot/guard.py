@@ -18,6 +18,9 @@ from pumice.gateway.http.hot.exchange import Exchange, Handler, Head
 from pumice.gateway.http.hot.infer import ROUTE, fail
 from pumice.service.access.doors import Doors, Standing
 
+_MOST_MODELS = 1000
+"""Names that are remembered of one caller; whoever may run all models may also ask for those that are not there."""
+
 
 class Pass:
     """What was found out about a head's caller.
@@ -74,7 +77,11 @@ class Guard:
     def _keep(self, head: Head, standing: Standing, now: float) -> Pass:
         """Hold a caller's scopes against the model of a head, and remember that they fit."""
         match = ROUTE.fullmatch(head.path.decode("latin-1"))
-        standing.principal.permit(Verb.INFER, unquote(match[1]) if match else EVERY)
+        model = unquote(match[1]) if match else EVERY
+        if model not in standing.runs:
+            standing.principal.permit(Verb.INFER, model)
+            if len(standing.runs) < _MOST_MODELS:
+                standing.runs.add(model)
         head.known = known = Pass(standing, self._doors.epoch, now + self._doors.good_for(standing))
         head.caller = standing.principal.caller
         return known
