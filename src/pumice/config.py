@@ -58,6 +58,10 @@ class ModelSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     stream_timeout: Annotated[
         float | None, Meta(description="Longest silence in an answer in parts, of the model or of its caller (s).")
     ] = None
+    max_wait: Annotated[
+        Annotated[float, Meta(gt=0)] | None,
+        Meta(description="Longest predicted wait of a request without a deadline (s)."),
+    ] = None
     cache_size: Annotated[int | None, Meta(description="Size of the response cache (bytes); 0: off.")] = None
     sandbox: Annotated[Sandbox | None, Meta(description="What keeps the replicas from doing harm.")] = None
     network: Annotated[
@@ -79,7 +83,7 @@ class ModelSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
 
 
 _SHARED = (
-    *("replicas", "threads", "provider", "max_batch_size", "max_delay_ms", "timeout", "cache_size"),
+    *("replicas", "threads", "provider", "max_batch_size", "max_delay_ms", "max_wait", "timeout", "cache_size"),
     *("stream_timeout", "sandbox", "memory_limit"),
 )
 """Settings of a model that are the server's where it says nothing."""
@@ -104,6 +108,14 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         Meta(description="Longest wait for a fuller batch (ms); 0: none, a free replica takes what is there.", ge=0),
     ] = 0.0
     max_queue: Annotated[int, Meta(description="Most requests that wait for one version.", ge=1)] = 10_000
+    max_wait: Annotated[
+        float,
+        Meta(
+            description="Longest predicted wait of a request without a deadline (s); one that would wait longer is "
+            "refused at once.",
+            gt=0,
+        ),
+    ] = 30.0
     timeout: Annotated[float, Meta(description="Longest that one call of a model may take (s).", gt=0)] = 30.0
     stream_timeout: Annotated[
         float, Meta(description="Longest silence in an answer in parts, of the model or of its caller (s).", gt=0)

@@ -63,6 +63,16 @@ class Turns(Gated):
         return {"y": np.full_like(inputs["x"], self.runs)}
 
 
+class TenMilliseconds(Model):
+    """Doubles, in 10 ms of waiting for a batch, as a model on an accelerator does."""
+
+    signature = ROW
+
+    def predict(self, inputs: Arrays) -> dict[str, np.ndarray]:
+        threading.Event().wait(0.01)
+        return {"y": inputs["x"] * 2}
+
+
 class BatchSize(Model):
     """Answers how many rows ran together; parameters are echoed in the second number."""
 

@@ -46,6 +46,7 @@ EXIT_CODES: Mapping[type[e.PumiceError], ExitCode] = MappingProxyType(
         e.Unavailable: ExitCode.FAILED,
         e.ModelNotReady: ExitCode.FAILED,
         e.Overloaded: ExitCode.FAILED,
+        e.OverShare: ExitCode.FAILED,
         e.StorageFailed: ExitCode.FAILED,
         e.DeadlineExceeded: ExitCode.FAILED,
         e.Cancelled: ExitCode.FAILED,

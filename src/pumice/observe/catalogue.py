@@ -25,8 +25,9 @@ class Metric:
     labels: tuple[str, ...] = _MODEL
 
 
-SHED_REASONS = ("queue", "deadline")
-"""Values of the label ``reason``: the queue was full, the deadline had passed."""
+SHED_REASONS = ("queue", "share", "predicted", "deadline")
+"""Values of the label ``reason``: the queue was full, the caller had its share of it, the wait would have been too
+long, the deadline had passed or would have before the answer."""
 
 CACHE_RESULTS = ("hit", "miss", "joined")
 """Values of the label ``result``: kept, computed, computed for another caller at the same time."""

@@ -22,6 +22,7 @@ PumiceError
 │   ├── ModelNotReady
 │   ├── Overloaded
 │   └── StorageFailed
+├── OverShare                  others want their part too
 ├── DeadlineExceeded
 ├── Cancelled
 ├── ModelError                 the model, not the caller
@@ -44,6 +45,7 @@ from pumice.domain.errors.availability import (
     DeadlineExceeded,
     ModelNotReady,
     Overloaded,
+    OverShare,
     StorageFailed,
     Unavailable,
 )
@@ -85,6 +87,7 @@ __all__ = [
     "ModelNotReady",
     "NotAllowed",
     "NotFound",
+    "OverShare",
     "Overloaded",
     "PumiceError",
     "RateLimited",

@@ -43,10 +43,10 @@ class ModelNotReady(Unavailable):
 
 @dataclass(eq=False)
 class Overloaded(Unavailable):
-    """The queue of a version is full, or the server is going down.
+    """More is asked than can be answered in time, or the server is going down.
 
     Args:
-        what: What is full or closing.
+        what: What is full, slow or closing.
         retry_after_s: Seconds after which another try makes sense.
     """
 
@@ -54,6 +54,26 @@ class Overloaded(Unavailable):
     retry_after_s: float = 1.0
     code = "overloaded"
     title = "Overloaded"
+
+    @property
+    def message(self) -> str:
+        """Say when to come back."""
+        return f"{self.what}; try again in {self.retry_after_s:g} s"
+
+
+@dataclass(eq=False)
+class OverShare(PumiceError):
+    """The caller has its share of what may wait, and others want theirs.
+
+    Args:
+        what: What is shared.
+        retry_after_s: Seconds after which another try makes sense.
+    """
+
+    what: str
+    retry_after_s: float
+    code = "over-share"
+    title = "Over the caller's share"
 
     @property
     def message(self) -> str:

@@ -32,6 +32,7 @@ STATUSES: Mapping[type[e.PumiceError], StatusCode] = MappingProxyType(
         e.Unavailable: StatusCode.UNAVAILABLE,
         e.ModelNotReady: StatusCode.UNAVAILABLE,
         e.Overloaded: StatusCode.UNAVAILABLE,
+        e.OverShare: StatusCode.RESOURCE_EXHAUSTED,
         e.StorageFailed: StatusCode.UNAVAILABLE,
         e.DeadlineExceeded: StatusCode.DEADLINE_EXCEEDED,
         e.Cancelled: StatusCode.CANCELLED,
@@ -74,7 +75,7 @@ def retry_metadata(error: e.PumiceError) -> tuple[tuple[str, str], ...]:
 
     ``retry-after`` is in seconds, as in HTTP; ``grpc-retry-pushback-ms`` is what gRPC's own retries wait for.
     """
-    if not isinstance(error, e.Unavailable | e.RateLimited):
+    if not isinstance(error, e.Unavailable | e.RateLimited | e.OverShare):
         return ()
     milliseconds = max(1, round(error.retry_after_s * 1000))
     return (RETRY_AFTER, f"{error.retry_after_s:g}"), (PUSHBACK_MS, str(milliseconds))

@@ -40,6 +40,7 @@ STATUSES: Mapping[type[e.PumiceError], int] = MappingProxyType(
         e.Unavailable: 503,
         e.ModelNotReady: 503,
         e.Overloaded: 503,
+        e.OverShare: 429,
         e.StorageFailed: 503,
         e.DeadlineExceeded: 504,
         e.Cancelled: 499,  # nginx's code: nobody reads it but the log and the counters
@@ -129,7 +130,7 @@ def oip_error(error: e.PumiceError) -> bytes:
 
 def retry_after(error: e.PumiceError) -> str | None:
     """Return the value of ``Retry-After`` (whole seconds, at least 1), or None where another try does not help."""
-    if not isinstance(error, e.Unavailable | e.RateLimited):
+    if not isinstance(error, e.Unavailable | e.RateLimited | e.OverShare):
         return None
     return str(max(1, math.ceil(error.retry_after_s)))
 

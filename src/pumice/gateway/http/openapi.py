@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from pumice.domain.access import Verb
-from pumice.domain.errors import Forbidden, PumiceError, RateLimited, Unauthenticated, Unavailable
+from pumice.domain.errors import Forbidden, OverShare, PumiceError, RateLimited, Unauthenticated, Unavailable
 from pumice.gateway.http.endpoint import Answer, Doc, Endpoint, Text
 from pumice.gateway.http.errors import PROBLEM_JSON, STATUSES, OipError, Problem, is_oip_shaped
 from pumice.gateway.http.replies import JSON
@@ -59,8 +59,8 @@ _ERRORS_ZH: Mapping[int, str] = {
     403: "密钥无此权限",
     404: "不存在",
     413: "过大",
-    429: "请求过于频繁",
     422: "不符合模型签名或限制",
+    429: "该调用方超出其限额，请稍后重试",
     499: "调用方已断开",
     500: "模型或服务器出错",
     501: "不支持",
@@ -189,7 +189,7 @@ def _responses(endpoint: Endpoint, doc: Doc, schemas: _Schemas) -> Json:
             "x-zh": _ERRORS_ZH[status],
             "content": {media_type: {"schema": schemas.of(shape)}},
         }
-        if any(issubclass(error, Unavailable | RateLimited) for error in errors):
+        if any(issubclass(error, Unavailable | RateLimited | OverShare) for error in errors):
             response["headers"] = {"retry-after": {"description": "Seconds.", "schema": {"type": "integer"}}}
         responses.setdefault(str(status), response)
     return dict(sorted(responses.items()))

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from pumice.domain.errors import PumiceError, TooLarge
+from pumice.domain.errors import Overloaded, PumiceError, TooLarge
 from pumice.gateway.http import errors
 
 JSON = "application/json"
@@ -32,7 +32,8 @@ def error_reply(request: Request, error: PumiceError) -> Response:
     """Answer with an error."""
     status = errors.status_of(error)
     headers = errors.headers_of(error)
-    if status >= 500 and type(error) is not PumiceError:  # the root stands for the unforeseen, which is logged already
+    # the root stands for the unforeseen, which is logged already; of refusals the admission tells the number
+    if status >= 500 and type(error) is not PumiceError and not isinstance(error, Overloaded):
         told = {"request_id": request.state.request_id, "status": status, "problem": error.message}
         _log.warning("request failed", extra=told)
     kind: Callable[..., Response] = Response

@@ -6,6 +6,7 @@ import hashlib
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import msgspec
 from cachetools import TTLCache
@@ -16,10 +17,28 @@ from pumice.observe.stats import VersionStats
 from pumice.protocol.frames import pack
 from pumice.runtime.front.ticket import Done, Ticket
 
-Compute = Callable[[InferRequest, Done], Ticket]
+Compute = Callable[[InferRequest, Done, float | None], Ticket]
+"""Runs a request; the last argument is the moment at which its caller stops waiting (s), or None."""
 
 _ENTRY_BYTES = 500
 """What an entry costs besides its arrays (bytes)."""
+
+
+class _Flight:
+    """Equal requests whose answer is being computed.
+
+    Attributes:
+        tickets: Of all callers.
+        waiting: How many of them still wait.
+        run: The request that computes it, for all of them.
+    """
+
+    __slots__ = ("run", "tickets", "waiting")
+
+    def __init__(self) -> None:
+        self.tickets: list[Ticket] = []
+        self.waiting = 0
+        self.run: Ticket | None = None
 
 
 class ResponseCache:
@@ -34,7 +53,7 @@ class ResponseCache:
     def __init__(self, size: int, ttl: float, stats: VersionStats) -> None:
         self._kept: TTLCache[bytes, InferResult] = TTLCache(size, ttl, getsizeof=_size)
         self._size = size
-        self._flights: dict[bytes, list[Ticket]] = {}
+        self._flights: dict[bytes, _Flight] = {}
         self._stats = stats
 
     def ask(self, request: InferRequest, done: Done, compute: Compute) -> Ticket:
@@ -60,31 +79,41 @@ class ResponseCache:
             return ticket
         flight = self._flights.get(key)
         if flight is not None:
-            flight.append(ticket)
+            self._board(key, flight, ticket)
             return ticket
-        self._flights[key] = [ticket]
+        flight = self._flights[key] = _Flight()
+        self._board(key, flight, ticket)
         try:
-            self._fly(key, request, compute)
+            # each caller's own deadline is kept by its ticket; the flight goes on for those who still wait
+            flight.run = compute(replace(request, deadline=None), partial(self._landed, key), request.deadline)
         except PumiceError:
             del self._flights[key]
             raise
         return ticket
 
-    def _fly(self, key: bytes, request: InferRequest, compute: Compute) -> None:
-        def landed(result: InferResult | None, error: PumiceError | None) -> None:
-            waiting = [ticket for ticket in self._flights.pop(key) if not ticket.finished]
-            if result is None:
-                for ticket in waiting:
-                    ticket.fail(error or Cancelled())
-                return
-            kept = replace(result, outputs={k: v.copy() for k, v in result.outputs.items()}, cached=True)
-            if _size(kept) <= self._size:
-                self._kept[key] = kept
-            for ticket in waiting:
-                ticket.succeed(result)
+    def _board(self, key: bytes, flight: _Flight, ticket: Ticket) -> None:
+        flight.tickets.append(ticket)
+        flight.waiting += 1
+        ticket.on_cancel(partial(self._left, key, flight))
 
-        # each caller's own deadline is kept by its ticket; the flight goes on for those who still wait
-        compute(replace(request, deadline=None), landed)
+    def _left(self, key: bytes, flight: _Flight) -> None:
+        flight.waiting -= 1
+        if not flight.waiting and self._flights.get(key) is flight:
+            del self._flights[key]
+            if flight.run is not None:
+                flight.run.cancel()
+
+    def _landed(self, key: bytes, result: InferResult | None, error: PumiceError | None) -> None:
+        waiting = [ticket for ticket in self._flights.pop(key).tickets if not ticket.finished]
+        if result is None:
+            for ticket in waiting:
+                ticket.fail(error or Cancelled())
+            return
+        kept = replace(result, outputs={k: v.copy() for k, v in result.outputs.items()}, cached=True)
+        if _size(kept) <= self._size:
+            self._kept[key] = kept
+        for ticket in waiting:
+            ticket.succeed(result)
 
 
 def request_key(request: InferRequest) -> bytes:

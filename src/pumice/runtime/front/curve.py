@@ -8,6 +8,12 @@ _FADE = 0.95
 _SMALL_FADE = 0.8
 """The same for batches of the smallest size."""
 
+_OUTLIER = 10.0
+"""A batch counts as so many times as long as expected at most."""
+
+_SHORT = 0.001
+"""Batches that are expected to take less count as taking so long (s) when outliers are told."""
+
 _APART = 1.5
 """The mean must be so many times the smallest size to tell a slope."""
 
@@ -28,7 +34,9 @@ class LatencyCurve:
         self._fixed_part = 0.25  # of a smallest batch's time; only until a slope was seen
 
     def observe(self, rows: int, seconds: float) -> None:
-        """Learn from one batch."""
+        """Learn from one batch; one that hung counts as a slow one, or it would be felt in all that come after."""
+        if self._small_rows:
+            seconds = min(seconds, _OUTLIER * max(self.seconds(rows), _SHORT))
         if not self._small_rows:
             self._mean_rows, self._mean_seconds = rows, seconds
         else:

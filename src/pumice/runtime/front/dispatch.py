@@ -18,6 +18,7 @@ from pumice.domain.model import Profile
 from pumice.domain.request import InferRequest
 from pumice.observe.stats import VersionStats
 from pumice.protocol.frames import ReplyHead, error_of
+from pumice.runtime.front.admission import Admission, Limits
 from pumice.runtime.front.batching import Batcher
 from pumice.runtime.front.link import Batch
 from pumice.runtime.front.parts import Parts
@@ -37,16 +38,22 @@ class Dispatcher:
         profile: What the replica said.
         sharing: When a batch goes, and how large it is.
         stats: The version's counters.
-        limit: Longest that one call of the model may take (s).
+        limits: What may wait, and how long one call of the model may take.
+
+    Attributes:
+        admission: Who gets in.
     """
 
-    def __init__(self, batcher: Batcher, profile: Profile, sharing: Sharing, stats: VersionStats, limit: float) -> None:
+    def __init__(
+        self, batcher: Batcher, profile: Profile, sharing: Sharing, stats: VersionStats, limits: Limits
+    ) -> None:
         self._batcher = batcher
         self._idempotent = profile.idempotent
         self._sharing = sharing
         self._stats = stats
-        self._limit = limit
+        self._limit = limits.call
         self._queue = PendingQueue(self._expired)
+        self.admission = Admission(batcher.model, self._queue, sharing, limits, stats)
         self._idle: list[Replica] = []
         self._running: dict[Replica, tuple[int, float]] = {}  # rows and start of each batch
         self._flush_due = False
@@ -57,14 +64,51 @@ class Dispatcher:
         """Requests that wait."""
         return len(self._queue)
 
-    def enqueue(self, request: InferRequest, done: Done) -> Ticket:
-        """Let a checked request wait; one that is larger than a batch may be waits in parts."""
+    def submit(self, request: InferRequest, done: Done, deadline: float | None) -> Ticket:
+        """Let a checked request wait if it has a prospect; one larger than a batch may be waits in parts.
+
+        Args:
+            request: What is asked.
+            done: Called once with the answer or error.
+            deadline: When the caller stops waiting (s), which the request itself need not say.
+
+        Raises:
+            Overloaded: It has none, or too many wait.
+        """
+        expected = self.look(request, deadline)
+        if expected:
+            self.admission.make_room(request)
+        return self.enqueue(request, done, expected)
+
+    def look(self, request: InferRequest, deadline: float | None) -> float:
+        """Tell how long a request would take (s); 0: it finds nobody before it, so it gets in whatever is expected.
+
+        Raises:
+            Overloaded: It would not get in.
+        """
+        if self._idle and not len(self._queue):
+            return 0.0
+        now = time.monotonic()
+        per_row, fixed = self._sharing.curve.line
+        free_in = [started + per_row * rows + fixed - now for rows, started in self._running.values()]
+        free_in += [0.0] * len(self._idle)
+        return self.admission.judge(request, deadline, free_in, now)
+
+    def enqueue(self, request: InferRequest, done: Done, expected: float = 0.0) -> Ticket:
+        """Let an admitted request wait.
+
+        Args:
+            request: What is asked.
+            done: Called once with the answer or error.
+            expected: How long it will take by what `look` said (s).
+        """
         now = time.monotonic()
         if request.rows > self._sharing.max_rows and self._batcher.batchable:
             whole = self.expire_in_time(Ticket(request, None, now, done))
             Parts(whole, self._sharing.max_rows, self.enqueue)
             return whole
         ticket = self.expire_in_time(Ticket(request, self._batcher.key(request), now, done))
+        ticket.expected = expected
         self._sharing.arrived(now)
         self._queue.push(ticket)
         self._flush_soon()
@@ -94,6 +138,7 @@ class Dispatcher:
         """Give the replica its next batch first, then answer this one."""
         now = time.monotonic()
         self._stats.inference_seconds.observe(head.seconds)
+        self._learn(batch, now)
         self._sharing.answered(batch.rows, len(batch.tickets), now - batch.started, now)
         self._idle.append(replica)
         self._running.pop(replica, None)
@@ -115,6 +160,14 @@ class Dispatcher:
             return
         for ticket, result in zip(batch.tickets, results, strict=True):
             ticket.succeed(result)
+
+    def _learn(self, batch: Batch, now: float) -> None:
+        """Hold what was expected of a batch's first request, or else of the batch, against what came of it."""
+        first = batch.tickets[0]
+        if first.expected and not first.alone:
+            self.admission.doubt.learn(first.expected, now - first.enqueued)
+        else:
+            self.admission.doubt.learn(self._sharing.curve.seconds(batch.rows), now - batch.started)
 
     def lost(self, replica: Replica, batch: Batch | None, *, ran: bool) -> None:
         """A replica is gone; run its batch on another.

@@ -94,5 +94,6 @@ class Ticket:
         self._done = None  # it leads back to the connection: without the circle no garbage is left to collect
         if self._timer is not None:
             self._timer.cancel()
-        if self._dropped is not None:
-            self._dropped()
+        dropped, self._dropped = self._dropped, None
+        if dropped is not None:
+            dropped()

@@ -14,6 +14,7 @@ from pumice.domain.model import Profile
 from pumice.domain.request import InferRequest, InferResult
 from pumice.observe.stats import VersionStats
 from pumice.protocol.frames import ReplyHead, error_of
+from pumice.runtime.front.admission import Limits
 from pumice.runtime.front.answer import AnswerStream, SinglePart
 from pumice.runtime.front.batching import Batcher
 from pumice.runtime.front.cache import ResponseCache
@@ -62,8 +63,9 @@ class ServedVersion:
         stats: VersionStats | None = None,
     ) -> None:
         replicas, rows = settings.replicas, settings.max_batch_size
-        delay_ms, timeout, silence = settings.max_delay_ms, settings.timeout, settings.stream_timeout
-        if replicas is None or rows is None or delay_ms is None or timeout is None or silence is None:
+        delay_ms, wait = settings.max_delay_ms, settings.max_wait
+        timeout, silence = settings.timeout, settings.stream_timeout
+        if replicas is None or rows is None or delay_ms is None or wait is None or timeout is None or silence is None:
             raise BadSetting(f"model '{settings.name}'", "values left out", "settings filled by 'Settings.of_model'")
         self.name = settings.name
         self.version = settings.version
@@ -72,7 +74,7 @@ class ServedVersion:
         self.last_used = time.monotonic()
         self._timeout = timeout
         self._stream_timeout = silence
-        self._max_queue = max_queue
+        self._limits = Limits(max_queue, wait, timeout)
         self._sharing = Sharing(rows, delay_ms / 1000)
         self._batcher: Batcher | None = None
         self._dispatcher: Dispatcher | None = None
@@ -184,7 +186,7 @@ class ServedVersion:
 
         Raises:
             ModelNotReady: No replica has loaded, or they keep dying.
-            Overloaded: Too many wait already.
+            Overloaded: Too many wait already, or it would come too late.
         """
         self.last_used = time.monotonic()
         dispatcher = self._dispatcher
@@ -194,12 +196,23 @@ class ServedVersion:
             raise ModelNotReady(self.name, self.reason)
         if self._streams is not None:
             return self._begin(SinglePart(self.name, self.version, request, done).ticket)
-        if len(dispatcher) >= self._max_queue:
-            self.stats.shed["queue"] += 1
-            raise Overloaded(f"{self._max_queue} requests are waiting for model '{self.name}'")
         if self._cache is not None and self.cached:
-            return dispatcher.expire_in_time(self._cache.ask(request, done, dispatcher.enqueue))
-        return dispatcher.enqueue(request, done)
+            return dispatcher.expire_in_time(self._cache.ask(request, done, dispatcher.submit))
+        return dispatcher.submit(request, done, request.deadline)
+
+    @property
+    def tight(self) -> bool:
+        """Whether requests are being refused, so that a look ahead pays before one is decoded."""
+        return self._dispatcher is not None and self._dispatcher.admission.tight and self._cache is None
+
+    def look(self, request: InferRequest) -> None:
+        """Refuse a request that is known by its caller, deadline and priority alone, if one row of it were refused.
+
+        Raises:
+            Overloaded: It would be.
+        """
+        if self._dispatcher is not None:
+            self._dispatcher.look(request, request.deadline)
 
     async def infer(self, request: InferRequest) -> InferResult:
         """Run a checked request; a caller that is cancelled takes its request along.
@@ -246,9 +259,9 @@ class ServedVersion:
     def _begin(self, ticket: StreamTicket) -> StreamTicket:
         self._refuse_if_hopeless()
         assert self._streams is not None  # noqa: S101 - the callers have looked
-        if len(self._streams) >= self._max_queue:
+        if len(self._streams) >= self._limits.requests:
             self.stats.shed["queue"] += 1
-            raise Overloaded(f"{self._max_queue} requests are waiting for model '{self.name}'")
+            raise Overloaded(f"{self._limits.requests} requests are waiting for model '{self.name}'")
         self._streams.submit(ticket)
         return ticket
 
@@ -287,7 +300,7 @@ class ServedVersion:
         elif profile.max_batch_size is not None:
             self._sharing.max_rows = min(self._sharing.max_rows, profile.max_batch_size)
         self._batcher = Batcher(self.name, self.version, profile)
-        self._dispatcher = Dispatcher(self._batcher, profile, self._sharing, self.stats, self._timeout)
+        self._dispatcher = Dispatcher(self._batcher, profile, self._sharing, self.stats, self._limits)
         if profile.decoupled:
             self._streams = Streams(self.name, profile, self.stats, self._stream_timeout)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 
-from pumice.domain.errors import Cancelled, ModelNotFound, PumiceError, Unavailable
+from pumice.domain.errors import Cancelled, ModelNotFound, OverShare, PumiceError, Unavailable
 from pumice.domain.request import InferRequest, InferResult
 from pumice.service.tasks import codec
 from pumice.service.tasks.clock import Clock, ahead
@@ -17,7 +17,7 @@ from pumice.service.tasks.store import TaskStore
 _log = logging.getLogger("pumice.tasks")
 
 # nothing is wrong with the task: its model loads, is busy, is going down, or will be served again
-_LATER = (Unavailable, ModelNotFound, Cancelled)
+_LATER = (Unavailable, OverShare, ModelNotFound, Cancelled)
 
 
 @dataclass(frozen=True, slots=True)

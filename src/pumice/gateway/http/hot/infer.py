@@ -10,8 +10,8 @@ from urllib.parse import unquote
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
-from pumice.domain.errors import MalformedInput, ModelNotFound, ModelNotReady, PumiceError
-from pumice.domain.request import InferResult
+from pumice.domain.errors import MalformedInput, ModelNotFound, ModelNotReady, Overloaded, PumiceError
+from pumice.domain.request import InferRequest, InferResult
 from pumice.gateway.headers import choose_request_id, deadline_of
 from pumice.gateway.http.compression import COMPRESS_FROM, compress, decompress, negotiate
 from pumice.gateway.http.errors import headers_of, internal_error, oip_error, status_of
@@ -81,6 +81,8 @@ class InferHandler:
             if route is None:
                 return
             served, reader = route
+            if served.tight:
+                _look(exchange, notes, served, started)
             wire = self._decode(exchange, notes, served, reader)
             if wire.outputs and served.profile is not None:
                 check_outputs(wire, served.name, served.profile.signature)
@@ -154,6 +156,18 @@ class InferHandler:
         return decode_infer(body, int(length))
 
 
+def _look(exchange: Exchange, notes: _Notes, served: ServedVersion, started: float) -> None:
+    """Refuse a request before it is decoded, if nothing in its body could get it in.
+
+    While more comes than can be answered, most is refused, and decoding it would be the larger part of the work.
+    """
+    body = exchange.body
+    if notes.encoding or b'"priority"' in body or (b'"timeout"' in body and not notes.timeout_ms):
+        return
+    deadline = deadline_of(notes.timeout_ms, started)
+    served.look(InferRequest({}, deadline=deadline, caller=exchange.caller))
+
+
 class _Notes:
     """The headers that matter here, read once for all requests with the same head."""
 
@@ -217,6 +231,6 @@ def fail(exchange: Exchange, served: ServedVersion | None, error: PumiceError, r
         headers.append(b"x-model-version: %s\r\n" % served.version.encode())
         served.stats.finished(PROTOCOL, str(status), time.monotonic() - started)
     headers += [b"%s: %s\r\n" % (name.encode(), value.encode()) for name, value in headers_of(error).items()]
-    if status >= 500:
+    if status >= 500 and not isinstance(error, Overloaded):  # of those the admission tells the number now and then
         _log.warning("request failed", extra={"request_id": request_id, "status": status, "problem": error.message})
     exchange.respond(STATUS_LINE[status], headers, [oip_error(error)])

@@ -1,0 +1,225 @@
+"""Whether a new request may wait: its wait is predicted first, and what would come too late is refused at once.
+
+The prediction is work ahead by time per batch, from the fitted line of `LatencyCurve`, and is itself held against what
+came of it. See ``docs/concepts/overload.md``.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pumice.domain.errors import Overloaded, OverShare
+from pumice.domain.request import InferRequest
+from pumice.observe.stats import VersionStats
+from pumice.runtime.front.queue import PendingQueue
+from pumice.runtime.front.sharing import Sharing
+
+_log = logging.getLogger("pumice.admission")
+
+_RECENT = 0.1
+"""Weight of the newest prediction that was put to the test."""
+
+_SURE = 2.0
+"""Mean deviations that a prediction must be within the deadline by."""
+
+_MOST_DOUBT = 0.5
+"""Part of a deadline that doubt may take: were it all, nothing would be let in that could dispel it."""
+
+_PACES = (0.25, 4.0)
+"""Bounds of what the past may do to a prediction."""
+
+_WITHOUT_REPLICAS = 1.0
+"""When to come back while no replica is ready (s); how long a start takes cannot be known."""
+
+_LEAST = 0.001
+"""Shortest time after which another try is asked for (s)."""
+
+_TELL_EVERY = 10.0
+"""How often the log says that requests are refused (s); a line for each would be work just when there is too much."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What may wait, and what may run.
+
+    Attributes:
+        requests: Most requests that wait.
+        wait: Longest wait of a request without a deadline (s).
+        call: Longest that one call of the model may take (s).
+    """
+
+    requests: int
+    wait: float
+    call: float
+
+
+def start_after(rows: int, batch_rows: int, batch_seconds: float, free_in: Sequence[float]) -> float:
+    """Predict when the batch begins that has the last of these rows, all replicas taking full batches in turn.
+
+    Args:
+        rows: Rows that go before, and the request's own; at least 1.
+        batch_rows: Rows of a full batch.
+        batch_seconds: Time that it takes (s).
+        free_in: Of each replica, when it is free (s from now); below 0: it takes longer than it should.
+
+    Returns:
+        Seconds from now, at least 0; never less for more rows.
+    """
+    before = (rows - 1) // batch_rows
+    soonest = max(min(free_in, default=0.0), 0.0)
+    # no later than one batch after the first: the running batches are no longer than those to come
+    free = sorted(min(max(seconds, 0.0), soonest + batch_seconds) for seconds in free_in) or [0.0]
+    return free[before % len(free)] + before // len(free) * batch_seconds
+
+
+class Doubt:
+    """How far predictions have been off lately.
+
+    Attributes:
+        pace: What came, as a multiple of what was predicted.
+        deviation: Mean distance of what came from the prediction at that pace (s).
+    """
+
+    __slots__ = ("_came", "_predicted", "deviation", "pace")
+
+    def __init__(self) -> None:
+        self.pace = 1.0
+        self.deviation = 0.0
+        self._predicted = self._came = 0.0
+
+    def learn(self, predicted: float, came: float) -> None:
+        """Hold one prediction against what came of it.
+
+        Args:
+            predicted: Seconds, without pace.
+            came: Seconds.
+        """
+        slowest, fastest = _PACES
+        came = min(came, fastest * 2 * predicted)  # one hang must not darken what comes after it
+        self._predicted += _RECENT * (predicted - self._predicted)
+        self._came += _RECENT * (came - self._came)
+        if self._predicted > 0:
+            self.pace = min(max(self._came / self._predicted, slowest), fastest)
+        self.deviation += _RECENT * (abs(came - self.pace * predicted) - self.deviation)
+
+
+class Admission:
+    """Lets requests in or refuses them, for one version.
+
+    Args:
+        model: Its name, for the messages.
+        queue: Where they would wait.
+        sharing: Knows what batches take.
+        limits: What may wait.
+        stats: Counts what is refused.
+
+    Attributes:
+        tight: The last request was refused.
+        doubt: What became of predictions.
+    """
+
+    def __init__(self, model: str, queue: PendingQueue, sharing: Sharing, limits: Limits, stats: VersionStats) -> None:
+        self.tight = False
+        self.doubt = Doubt()
+        self._model = model
+        self._queue = queue
+        self._sharing = sharing
+        self._limits = limits
+        self._stats = stats
+        self._refused = 0
+        self._told = -math.inf
+
+    def judge(self, request: InferRequest, deadline: float | None, free_in: Sequence[float], now: float) -> float:
+        """Predict how long a request will take, from now to its answer.
+
+        Args:
+            request: What is asked.
+            deadline: When its caller stops waiting (s), or None.
+            free_in: Of each ready replica, when it is free (s from now); empty: none is ready.
+            now: The monotonic clock (s).
+
+        Returns:
+            Seconds, without what is known of predictions.
+
+        Raises:
+            Overloaded: It would come too late, or too many wait.
+            OverShare: Too many of its caller's wait.
+        """
+        sharing, doubt = self._sharing, self.doubt
+        per_row, fixed = sharing.curve.line
+        rows = self._queue.ahead(request) + request.rows
+        full = sharing.full
+        wait = start_after(rows, full, per_row * full + fixed, free_in)
+        service = per_row * min(rows, full) + fixed
+        if deadline is None:
+            over = doubt.pace * wait - self._limits.wait
+        else:
+            left = deadline - now
+            over = doubt.pace * (wait + service) + min(_SURE * doubt.deviation, _MOST_DOUBT * left) - left
+        room_in = self._room_in(request, free_in)
+        if over > 0 or room_in is not None:
+            # an idle version takes any request, so nobody need come back later than that
+            again = max(min(over, doubt.pace * wait), room_in or 0.0, 0.0 if free_in else _WITHOUT_REPLICAS)
+            self._refuse(request, over > 0, doubt.pace * wait, again, now)
+        self.tight = False
+        return wait + service
+
+    def make_room(self, request: InferRequest) -> None:
+        """Refuse the request that gives way to one that `judge` has let in, if there is no room for both."""
+        if len(self._queue) < self._limits.requests:
+            return
+        victim = self._queue.give_way(request)
+        if victim is None:
+            return
+        again = max(self._sharing.curve.seconds(self._sharing.full), _LEAST)
+        if victim.request.priority > request.priority:
+            self._stats.shed["queue"] += 1
+            what = f"{self._limits.requests} requests that are more urgent wait for model '{self._model}'"
+            victim.fail(Overloaded(what, _shown(again)))
+        else:
+            self._stats.shed["share"] += 1
+            victim.fail(OverShare(self._share(), _shown(again)))
+
+    def _room_in(self, request: InferRequest, free_in: Sequence[float]) -> float | None:
+        """When a place is free (s from now); None if the request has one."""
+        if len(self._queue) < self._limits.requests or self._queue.give_way(request) is not None:
+            return None
+        return max(min(free_in, default=0.0), _LEAST)
+
+    def _refuse(self, request: InferRequest, late: bool, wait: float, again: float, now: float) -> None:
+        self.tight = True
+        self._tell(now)
+        again = _shown(again)
+        if late:
+            self._stats.shed["predicted"] += 1
+            if request.deadline is None:
+                limit = f"at most {self._limits.wait:g} s are allowed ('max_wait')"
+            else:
+                limit = "the request's deadline would pass before its answer is there"
+            raise Overloaded(f"the wait for model '{self._model}' is about {wait:.3g} s, and {limit}", again)
+        if self._queue.has_its_share(request):
+            self._stats.shed["share"] += 1
+            raise OverShare(self._share(), again)
+        self._stats.shed["queue"] += 1
+        raise Overloaded(f"{self._limits.requests} requests are waiting for model '{self._model}'", again)
+
+    def _share(self) -> str:
+        most = self._limits.requests
+        return f"all {most} places of model '{self._model}' are taken, and this caller has its share of them"
+
+    def _tell(self, now: float) -> None:
+        self._refused += 1
+        if now - self._told >= _TELL_EVERY:
+            _log.warning(
+                "requests are refused",
+                extra={"model": self._model, "refused": self._refused, "waiting": len(self._queue)},
+            )
+            self._told, self._refused = now, 0
+
+
+def _shown(seconds: float) -> float:
+    """Round up to what a message can show."""
+    return math.ceil(max(seconds, _LEAST) * 1000) / 1000
