@@ -40,7 +40,7 @@ def test_one_and_true_are_different_parameters(server: RunningServer) -> None:
 def test_a_late_request_is_told_while_it_waits(server: RunningServer, tmp_path: Path) -> None:
     before = metric(server.url, "pumice_batch_size_count", model="gated")
     with busy(server.url, "gated", tmp_path / "gate"):
-        answer = infer(server.url, "gated", headers={"x-timeout-ms": "50"})
+        answer = infer(server.url, "gated", headers={"x-timeout-ms": "500"})
         assert answer.status_code == 504
         assert "deadline" in answer.json()["error"]
     assert metric(server.url, "pumice_batch_size_count", model="gated") == before + 1
