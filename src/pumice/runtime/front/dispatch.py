@@ -94,6 +94,14 @@ class Dispatcher:
         free_in += [0.0] * len(self._idle)
         return self.admission.judge(request, deadline, free_in, now)
 
+    def look_ahead(self, request: InferRequest) -> None:
+        """Refuse a request that would not get in with one row.
+
+        Raises:
+            Overloaded: It would not.
+        """
+        self.look(request, request.deadline)
+
     def enqueue(self, request: InferRequest, done: Done, expected: float = 0.0) -> Ticket:
         """Let an admitted request wait.
 

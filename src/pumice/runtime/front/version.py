@@ -201,18 +201,16 @@ class ServedVersion:
         return dispatcher.submit(request, done, request.deadline)
 
     @property
-    def tight(self) -> bool:
-        """Whether requests are being refused, so that a look ahead pays before one is decoded."""
-        return self._dispatcher is not None and self._dispatcher.admission.tight and self._cache is None
+    def look(self) -> Callable[[InferRequest], None] | None:
+        """Refuses a request by its caller, deadline and priority alone; None while none is refused.
 
-    def look(self, request: InferRequest) -> None:
-        """Refuse a request that is known by its caller, deadline and priority alone, if one row of it were refused.
-
-        Raises:
-            Overloaded: It would be.
+        It raises `Overloaded` or `OverShare` for a request of which one row would not get in, so that it need not be
+        decoded.
         """
-        if self._dispatcher is not None:
-            self._dispatcher.look(request, request.deadline)
+        dispatcher = self._dispatcher
+        if dispatcher is None or not dispatcher.admission.tight or self._cache is not None:
+            return None
+        return dispatcher.look_ahead
 
     async def infer(self, request: InferRequest) -> InferResult:
         """Run a checked request; a caller that is cancelled takes its request along.

@@ -81,8 +81,11 @@ class InferHandler:
             if route is None:
                 return
             served, reader = route
-            if served.tight:
-                _look(exchange, notes, served, started)
+            look = served.look
+            if look is not None and _said_by_head(exchange, notes):
+                # most is refused while too much comes, and decoding it would be the larger part of the work
+                deadline = deadline_of(notes.timeout_ms, started)
+                look(InferRequest({}, deadline=deadline, caller=exchange.caller))
             wire = self._decode(exchange, notes, served, reader)
             if wire.outputs and served.profile is not None:
                 check_outputs(wire, served.name, served.profile.signature)
@@ -156,16 +159,10 @@ class InferHandler:
         return decode_infer(body, int(length))
 
 
-def _look(exchange: Exchange, notes: _Notes, served: ServedVersion, started: float) -> None:
-    """Refuse a request before it is decoded, if nothing in its body could get it in.
-
-    While more comes than can be answered, most is refused, and decoding it would be the larger part of the work.
-    """
+def _said_by_head(exchange: Exchange, notes: _Notes) -> bool:
+    """Whether nothing in the body says how urgent a request is."""
     body = exchange.body
-    if notes.encoding or b'"priority"' in body or (b'"timeout"' in body and not notes.timeout_ms):
-        return
-    deadline = deadline_of(notes.timeout_ms, started)
-    served.look(InferRequest({}, deadline=deadline, caller=exchange.caller))
+    return not (notes.encoding or b'"priority"' in body or (b'"timeout"' in body and not notes.timeout_ms))
 
 
 class _Notes:
