@@ -68,13 +68,13 @@ def answer(data: bytes) -> None:
 
 def frame(data: bytes) -> None:
     """What a replica sends is not trusted either: its end of the socket is where a model's code runs."""
-    with suppress(msgspec.DecodeError):
+    with suppress(msgspec.DecodeError, UnicodeDecodeError):
         frames.decode_reply(data)
 
 
 def stream_frame(data: bytes) -> None:
     for decode in (stream_frames.decode_news, stream_frames.decode_order):
-        with suppress(msgspec.DecodeError):
+        with suppress(msgspec.DecodeError, UnicodeDecodeError):
             decode(data)
 
 

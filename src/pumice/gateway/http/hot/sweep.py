@@ -51,9 +51,9 @@ class Sweep:
         assert loop is not None  # noqa: S101 - `watch` has set it
         self.clock = now = loop.time()
         connections = list(self._connections)
-        for connection in connections:
-            connection.look(now)
         if connections:
-            loop.call_later(EVERY_S, self._tick)
+            loop.call_later(EVERY_S, self._tick)  # first, so that nothing below can end it
         else:
             self._loop = None
+        for connection in connections:
+            connection.look(now)
