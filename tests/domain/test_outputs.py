@@ -59,3 +59,14 @@ def test_rows_are_free_where_they_are_not_joined() -> None:
 def test_scalars_have_no_rows() -> None:
     signature = Signature(inputs=[], outputs=[Tensor("sum", "INT64", [])])
     OutputCheck("m", signature, batchable=False).check({"sum": np.array(3)}, 1)
+
+
+def test_nan_is_an_error_unless_it_is_allowed() -> None:
+    broken = answer()
+    broken["y"][1, 1] = np.nan
+    with pytest.raises(BadOutput, match=r"the model gave NaN; .*'allow_nan_outputs'"):
+        OutputCheck("m", SIGNATURE, batchable=True).check(broken, 3)
+    OutputCheck("m", SIGNATURE, batchable=True, allow_nan=True).check(broken, 3)
+    infinite = answer()
+    infinite["y"][1, 1] = -np.inf
+    OutputCheck("m", SIGNATURE, batchable=True).check(infinite, 3)

@@ -32,10 +32,12 @@ class RunningServer:
         arguments: Sources and options.
         home: Its home; a new one if left out.
         cwd: Its working directory.
-        log: File that takes its log.
+        log_to: Descriptor that takes its log; a file that `logged` reads if left out.
     """
 
-    def __init__(self, *arguments: str, home: Path | None = None, cwd: Path | None = None) -> None:
+    def __init__(
+        self, *arguments: str, home: Path | None = None, cwd: Path | None = None, log_to: int | None = None
+    ) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="pumice-test-")
         folder = Path(self._folder.name)
         self.home = home or folder / "home"
@@ -43,6 +45,7 @@ class RunningServer:
         self._announce = folder / "announce.json"
         self._arguments = arguments
         self._cwd = cwd
+        self._log_to = log_to
         self.process: subprocess.Popen[bytes]
         self.addresses: Addresses
 
@@ -53,8 +56,8 @@ class RunningServer:
                     *(sys.executable, "-m", "pumice", "serve", *self._arguments),
                     *("--port", "0", "--grpc-port", "0", "--announce", str(self._announce)),
                 ],
-                stdout=log,
-                stderr=log,
+                stdout=self._log_to or log,
+                stderr=self._log_to or log,
                 cwd=self._cwd,
                 env=os.environ | {"PUMICE_HOME": str(self.home)},
             )

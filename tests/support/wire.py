@@ -57,11 +57,18 @@ def busy(url: str, model: str, gate: Path) -> Iterator[Future[httpx.Response]]:
         assert held.result().status_code == 200, held.result().text
 
 
-def behind(url: str, model: str, gate: Path, calls: list[Callable[[], httpx.Response]]) -> list[httpx.Response]:
-    """Let all these calls wait behind a busy replica, then let it go on."""
+def behind(
+    url: str,
+    model: str,
+    gate: Path,
+    calls: list[Callable[[], httpx.Response]],
+    then: Callable[[], None] = lambda: None,
+) -> list[httpx.Response]:
+    """Let all these calls wait behind a busy replica, then do something and let it go on."""
     with busy(url, model, gate), ThreadPoolExecutor(len(calls)) as pool:
         futures = [pool.submit(call) for call in calls]
         until(lambda: metric(url, "pumice_queue_depth", model=model) == len(calls))
+        then()
         gate.touch()
         return [future.result() for future in futures]
 

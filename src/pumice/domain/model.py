@@ -78,6 +78,7 @@ class Manifest(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_f
         max_batch_size: Most rows that the model takes at once; the server's setting if left out (rows).
         clean: What is done about control and zero-width characters and text that is not NFKC.
         allow_nonfinite: Whether NaN and infinity may come in.
+        allow_nan_outputs: Whether NaN may go out; else it is an error of the model.
         max_text_chars: Longest text that is taken (characters).
         description: What the model is, for people.
         licence: Licence of the weights.
@@ -102,6 +103,7 @@ class Manifest(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_f
     max_batch_size: int | None = None
     clean: CleanPolicy = "refuse"
     allow_nonfinite: bool = False
+    allow_nan_outputs: bool = False
     max_text_chars: int = 100_000
     description: str = ""
     licence: str = ""

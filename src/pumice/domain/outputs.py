@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from pumice.domain.datatypes import BYTES, DATATYPE_NAMES
+from pumice.domain.datatypes import BYTES, DATATYPE_NAMES, FLOATS
 from pumice.domain.errors import BadOutput
 from pumice.domain.signature import Signature
 
@@ -18,14 +18,16 @@ class OutputCheck:
         model: Name of the model, for the messages.
         signature: What the model gives.
         batchable: All outputs must then have as many rows as the inputs.
+        allow_nan: NaN is an answer like any other; else it is taken for a model that broke.
     """
 
-    __slots__ = ("_batchable", "_model", "_outputs")
+    __slots__ = ("_batchable", "_floats", "_model", "_outputs")
 
-    def __init__(self, model: str, signature: Signature, *, batchable: bool) -> None:
+    def __init__(self, model: str, signature: Signature, *, batchable: bool, allow_nan: bool = False) -> None:
         self._model = model
         self._outputs = [(t.name, t, t.dtype, t.fixed_tail) for t in signature.outputs]
         self._batchable = batchable
+        self._floats = () if allow_nan else tuple(t.name for t in signature.outputs if t.datatype in FLOATS)
 
     def check(self, outputs: Mapping[str, np.ndarray], rows: int) -> None:
         """Check the outputs of one run.
@@ -52,6 +54,9 @@ class OutputCheck:
                 raise self._bad(name, f"{shape[0]} rows for {rows} rows", "one row a row")
             if tensor.datatype == BYTES:
                 self._check_bytes(name, array)
+        for name in self._floats:
+            if np.isnan(outputs[name]).any():
+                raise self._bad(name, "NaN", "numbers; 'allow_nan_outputs' in the manifest lets NaN out")
 
     def _check_bytes(self, name: str, array: np.ndarray) -> None:
         for item in array.flat:

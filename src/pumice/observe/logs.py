@@ -11,6 +11,8 @@ from typing import Any, Literal
 
 import structlog
 
+from pumice.observe.log_writer import LogWriter
+
 Format = Literal["auto", "text", "json"]
 
 
@@ -41,7 +43,7 @@ def set_up_logs(level: str, form: Format, front: int = 0) -> None:
         foreign_pre_chain=common,
         processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = LogWriter(sys.stderr.fileno())
     handler.setFormatter(formatter)
     root = logging.getLogger()
     root.handlers[:] = [handler]

@@ -12,7 +12,7 @@ import os
 import time
 from dataclasses import dataclass
 
-_CONNECTION, _NUMBER, _SINCE, _LIMIT = range(4)
+_CONNECTION, _NUMBER, _SINCE, _LIMIT, _ANSWERED = range(5)
 """The page's words, 64 bits each; a connection of 0: no call runs."""
 
 _BYTES = mmap.PAGESIZE
@@ -88,6 +88,7 @@ class StatusPage:
 
     def end(self) -> None:
         """The call is over, and its answer was sent."""
+        self._words[_ANSWERED] += 1
         self._words[_CONNECTION] = 0
 
 
@@ -107,6 +108,11 @@ class StatusView:
         except ValueError as error:  # the file is shorter
             raise OSError(str(error)) from error
         self._words = memoryview(mapped).cast("Q")
+
+    @property
+    def answered(self) -> int:
+        """How many calls were answered, warm-ups among them."""
+        return self._words[_ANSWERED]
 
     def running(self) -> RunningCall | None:
         """The call that runs; None if there is none, or if it began or ended at this very moment."""

@@ -6,6 +6,7 @@ Sources: Open Inference Protocol ``inference_rest.md`` and Triton's binary tenso
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import isfinite
 from typing import Any
 
 import msgspec
@@ -174,7 +175,7 @@ def encode_result(result: InferResult, wire: WireRequest) -> tuple[list[bytes], 
         The pieces of the body, and the length of the JSON (bytes) if binary tensors follow it.
 
     Raises:
-        Unsupported: Bytes that are no UTF-8 text were asked for as JSON.
+        Unsupported: Bytes that are no UTF-8 text, NaN or infinity were asked for as JSON.
     """
     outputs: list[JsonOutput] = []
     chunks: list[bytes] = []
@@ -188,7 +189,23 @@ def encode_result(result: InferResult, wire: WireRequest) -> tuple[list[bytes], 
         else:
             outputs.append(JsonOutput(name, datatype, array.shape, json_data(name, array)))
     head = _encode(JsonResponse(result.model, result.version, outputs, wire.id))
+    if b"null" in head:
+        _refuse_nonfinite(outputs)
     return [head, *chunks], len(head) if chunks else None
+
+
+def _refuse_nonfinite(outputs: list[JsonOutput]) -> None:
+    """JSON has no NaN and no infinity; a null in their place would be taken for a missing value.
+
+    Raises:
+        Unsupported: There are some.
+    """
+    for output in outputs:
+        items = output.data if isinstance(output.data, list) else ()
+        if any(isinstance(item, float) and not isfinite(item) for item in items):
+            raise Unsupported(
+                f"NaN or infinity in output '{output.name}' as JSON", 'ask for it with "binary_data": true'
+            )
 
 
 def json_data(name: str, array: np.ndarray) -> list[Any]:

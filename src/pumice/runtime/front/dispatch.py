@@ -29,6 +29,9 @@ from pumice.runtime.front.ticket import MAX_ATTEMPTS, Done, Ticket
 
 _log = logging.getLogger("pumice.dispatch")
 
+_HANGS = 3
+"""A batch, one of its requests alone, and another: the model hangs whatever it is asked."""
+
 
 class Dispatcher:
     """Brings the requests of one version to its replicas. Made when the first replica has told its profile.
@@ -56,6 +59,7 @@ class Dispatcher:
         self.admission = Admission(batcher.model, self._queue, sharing, limits, stats)
         self._idle: list[Replica] = []
         self._running: dict[Replica, tuple[int, float]] = {}  # rows and start of each batch
+        self._hangs = 0  # since the last answer
         self._flush_due = False
         self._hold: asyncio.TimerHandle | None = None
         self._loop = asyncio.get_running_loop()
@@ -147,6 +151,7 @@ class Dispatcher:
         now = time.monotonic()
         self._stats.inference_seconds.observe(head.seconds)
         self._learn(batch, now)
+        self._hangs = 0
         self._sharing.answered(batch.rows, len(batch.tickets), now - batch.started, now)
         self._idle.append(replica)
         self._running.pop(replica, None)
@@ -156,7 +161,7 @@ class Dispatcher:
         else:
             self._flush_soon()
         if head.error is not None:
-            self._failed(batch, head)
+            self._failed(batch, error_of(head.error, self._batcher.model), head.trace)
             return
         # the clock of both processes is the host's; what it does not resolve counts as no time
         there, back = max(0.0, head.began - batch.started), max(0.0, now - head.began - head.seconds)
@@ -164,7 +169,7 @@ class Dispatcher:
         try:
             results = self._batcher.cut(batch, outputs)
         except BadOutput as error:
-            _fail_all(batch.tickets, error)
+            self._failed(batch, error)
             return
         for ticket, result in zip(batch.tickets, results, strict=True):
             ticket.succeed(result)
@@ -176,6 +181,16 @@ class Dispatcher:
             self.admission.doubt.learn(first.expected, now - first.enqueued)
         else:
             self.admission.doubt.learn(self._sharing.curve.seconds(batch.rows), now - batch.started)
+
+    def hangs(self, batch: Batch) -> None:
+        """A batch takes too long, and its replica will be killed.
+
+        A request that hangs alone is answered. Batch-mates are run again one by one (`lost`), so that the innocent
+        get their answers, until the model has hung `_HANGS` times without an answer in between.
+        """
+        self._hangs += 1
+        if len(batch.tickets) == 1 or not self._idempotent:
+            _fail_all(batch.tickets, self._too_long())
 
     def lost(self, replica: Replica, batch: Batch | None, *, ran: bool) -> None:
         """A replica is gone; run its batch on another.
@@ -195,19 +210,18 @@ class Dispatcher:
             return
         again: list[Ticket] = []
         for ticket in batch.tickets:
-            ticket.attempts += ticket.alone or len(batch.tickets) == 1
+            ticket.attempts += 1
             if not self._idempotent:
                 ticket.fail(self._batcher.failure("its replica died, and the model says that it must not run twice"))
             elif ticket.attempts >= MAX_ATTEMPTS:
-                ticket.fail(self._batcher.failure(f"its replica died {ticket.attempts} times with this request alone"))
+                problem = f"its replica died or broke off {ticket.attempts} times with this request"
+                ticket.fail(self._batcher.failure(problem))
             else:
                 again.append(ticket)
         self._run_again(again, alone=True)
 
-    def _failed(self, batch: Batch, head: ReplyHead) -> None:
-        assert head.error is not None  # noqa: S101 - the caller has looked
-        error = error_of(head.error, self._batcher.model)
-        if head.trace:
+    def _failed(self, batch: Batch, error: PumiceError, trace: str = "") -> None:
+        if trace:
             requests = [ticket.request for ticket in batch.tickets]
             _log.error(
                 "model raised",
@@ -215,7 +229,7 @@ class Dispatcher:
                     "model": self._batcher.model,
                     "requests": [request.request_id for request in requests],
                     "traces": [request.traceparent for request in requests if request.traceparent],
-                    "trace": head.trace,
+                    "trace": trace,
                 },
             )
         if len(batch.tickets) > 1 and self._idempotent:
@@ -230,6 +244,9 @@ class Dispatcher:
             ticket.alone |= alone
             self._queue.push(ticket, first=True)
         self._flush_soon()
+
+    def _too_long(self) -> DeadlineExceeded:
+        return DeadlineExceeded(f"the model's time limit of {self._limit:g} s")
 
     def _expired(self, ticket: Ticket) -> None:
         self._stats.shed["deadline"] += 1
@@ -250,6 +267,9 @@ class Dispatcher:
             self._hold = None
         now = time.monotonic()
         while self._idle and (head := self._queue.next()) is not None:
+            if head.alone and self._hangs >= _HANGS:
+                head.fail(self._too_long())
+                continue
             waiting = self._queue.rows_like(head)
             until = self._sharing.hold_until(waiting, head.enqueued, now)
             if until > now and not head.alone:
@@ -279,11 +299,6 @@ class Dispatcher:
             if not idle[index].elsewhere:
                 return idle.pop(index)
         return idle.pop()
-
-
-def hung(batch: Batch, timeout: float) -> None:
-    """Answer the requests of a batch that takes too long."""
-    _fail_all(batch.tickets, DeadlineExceeded(f"the model's time limit of {timeout:g} s"))
 
 
 def _fail_all(tickets: Iterable[Ticket], error: PumiceError) -> None:

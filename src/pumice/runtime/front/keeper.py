@@ -66,6 +66,7 @@ class Keeper:
         self._process: WorkerProcess | None = spawn()
         self._page: StatusView | None = None
         self._watch = HangWatch()
+        self._warmed = 0
         self._hung = False
         self._failed_starts = 0
         self._task: asyncio.Task[None] | None = None
@@ -134,9 +135,10 @@ class Keeper:
             lived = time.monotonic() - since
             self._now(ReplicaState.STARTING)
             call = self._page.running() if self._page else None
+            useful = lived >= _STEADY or (self._page is not None and self._page.answered > self._warmed)
             code = await self._reap()
             stats.restarts += 1
-            await self._after(code, call, lived)
+            await self._after(code, call, useful=useful)
 
     async def _start(self) -> None:
         if self._process is None:
@@ -152,12 +154,13 @@ class Keeper:
             problem = f"it was not loaded within its 'load_timeout' of {self._load_timeout:g} s"
             raise ModelFailed(self.name, problem) from None
         self._page = warmed.page
+        self._warmed = warmed.page.answered
         _log.info("replica ready", extra={"replica": self.name, "pid": process.pid})
         self._now(ReplicaState.READY, profile=profile, warmed=warmed.timings)
 
-    async def _after(self, code: int, call: RunningCall | None, lived: float) -> None:
-        """Choose when to start again after a death."""
-        before = 0 if lived >= _STEADY else self.news.failures
+    async def _after(self, code: int, call: RunningCall | None, *, useful: bool) -> None:
+        """Choose when to start again after a death; a life that was of use owes nothing to those before it."""
+        before = 0 if useful else self.news.failures
         if self._hung:
             # each hang takes its time limit to find, so that starting again at once can be no loop
             self._now(ReplicaState.STARTING, failures=before, hopeless=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import logging
 import os
 import socket
 import time
@@ -11,10 +12,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import cast
 
+import msgspec
 import numpy as np
 
 from pumice.domain.model import Parameter
 from pumice.protocol.frames import (
+    MAX_HEADER_BYTES,
     PREFIX,
     SHARED_MIN_BYTES,
     BatchHead,
@@ -29,6 +32,7 @@ from pumice.runtime.front.ticket import Ticket
 from pumice.runtime.memory import SharedMemory, receive_page, send_pair
 from pumice.runtime.page import StatusView
 
+_log = logging.getLogger("pumice.replica")
 _count = itertools.count(1)
 
 
@@ -72,12 +76,14 @@ class ReplicaLink(asyncio.Protocol):
         number: Id of the connection, by which the replica names it on its status page.
         batch: The batch that is under way.
         gone: The connection was made and has ended.
+        broken: It ended because nonsense came.
     """
 
     def __init__(self, replied: Replied, lost: Callable[[Batch | None], None]) -> None:
         self.number = os.getpid() << 32 | next(_count)
         self.batch: Batch | None = None
         self.gone = False
+        self.broken = False
         self._replied = replied
         self._lost = lost
         self._transport: asyncio.WriteTransport | None = None
@@ -147,24 +153,42 @@ class ReplicaLink(asyncio.Protocol):
         whole = data if len(self._parts) == 1 else b"".join(self._parts)
         self._parts = [whole]
         header_length, payload_length = PREFIX.unpack_from(whole)
+        if header_length > MAX_HEADER_BYTES or payload_length > SHARED_MIN_BYTES:
+            self._break()
+            return
         end = PREFIX.size + header_length
         self._need = end + payload_length
         if self._have < self._need:
             return
         self._parts, self._have, self._need = [], 0, PREFIX.size
         view = memoryview(whole)
-        self._answer(decode_reply(view[PREFIX.size : end]), view[end:])
+        try:
+            head = decode_reply(view[PREFIX.size : end])
+            outputs = self._outputs_of(head, view[end:])
+        except (msgspec.MsgspecError, ValueError, TypeError, KeyError):
+            self._break()
+            return
+        batch = self.batch
+        if batch is None or head.number != self._number:
+            self._break()
+            return
+        self.batch = None
+        self._replied(batch, head, outputs)
 
-    def _answer(self, head: ReplyHead, payload: memoryview) -> None:
-        batch, self.batch = self.batch, None
-        assert batch is not None and self._outputs is not None  # noqa: S101, PT018 - a replica speaks only when asked
+    def _outputs_of(self, head: ReplyHead, payload: memoryview) -> dict[str, np.ndarray]:
         if head.shared:
+            assert self._outputs is not None  # noqa: S101 - a connection has its memory
             # the replica writes its next answer over this one: copy before it gets the next batch
             views = read_tensors(head.tensors, self._outputs.view(head.shared), shared=True)
-            outputs = {name: array.copy() for name, array in views.items()}
-        else:
-            outputs = read_tensors(head.tensors, payload, shared=False)
-        self._replied(batch, head, outputs)
+            return {name: array.copy() for name, array in views.items()}
+        return read_tensors(head.tensors, payload, shared=False)
+
+    def _break(self) -> None:
+        """End a connection on which something came that no replica of ours says: the model's code wrote there."""
+        _log.error("replica talks nonsense", extra={"connection": self.number})
+        self.broken = True
+        if self._transport is not None:
+            self._transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Report what was under way."""

@@ -183,5 +183,5 @@ class Replica:
         self._link = self._page = None
         if self.news.state is not ReplicaState.STOPPED:
             self._again_later(self._linked_life)
-        ran = call is not None and call.connection == link.number
+        ran = link.broken or (call is not None and call.connection == link.number)
         self._owner.replica_lost(self, batch, ran=ran)

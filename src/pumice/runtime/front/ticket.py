@@ -30,7 +30,7 @@ class Ticket:
         request: What is asked.
         key: Requests with equal keys may share a batch.
         enqueued: When it began to wait, on the monotonic clock (s).
-        attempts: Replicas that died while they ran it alone.
+        attempts: Replicas that died while they ran it.
         alone: To be run without batch-mates, since a batch with it failed.
         finished: The answer was given, or nobody waits for it.
         place: Where it waits; None while it does not.

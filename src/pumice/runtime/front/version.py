@@ -18,7 +18,7 @@ from pumice.runtime.front.admission import Limits
 from pumice.runtime.front.answer import AnswerStream, SinglePart
 from pumice.runtime.front.batching import Batcher
 from pumice.runtime.front.cache import ResponseCache
-from pumice.runtime.front.dispatch import Dispatcher, hung
+from pumice.runtime.front.dispatch import Dispatcher
 from pumice.runtime.front.link import Batch
 from pumice.runtime.front.news import ReplicaNews, ReplicaState
 from pumice.runtime.front.pulse import Pulse
@@ -316,9 +316,10 @@ class ServedVersion:
         self._dispatcher.replied(replica, batch, head, outputs)
 
     def replica_hangs(self, replica: Replica, batch: Batch) -> None:
-        """Answer its callers; the keeper kills it."""
+        """Answer its callers or run them again; the keeper kills it."""
         del replica
-        hung(batch, self._timeout)
+        assert self._dispatcher is not None  # noqa: S101 - it made the batch
+        self._dispatcher.hangs(batch)
 
     def replica_lost(self, replica: Replica, batch: Batch | None, *, ran: bool) -> None:
         """Run its batch on another."""

@@ -53,7 +53,7 @@ def main() -> None:
         page = StatusPage()
         if isinstance(pipeline, StreamPipeline):
             StreamServer(_listen(spec.socket + SUFFIX), pipeline, spec.name, page).start()
-    except Exception as error:  # noqa: BLE001 - a model's own code may raise anything; the front logs it whole
+    except BaseException as error:  # noqa: BLE001 - a model may raise anything, SystemExit too; the front is told
         _tell(lifeline, _record(error, spec.name))
         sys.exit(1)
     _tell(lifeline, Loaded(profile))
@@ -123,7 +123,7 @@ def _listen(path: str) -> socket.socket:
     return listener
 
 
-def _record(error: Exception, model: str) -> ErrorRecord:
+def _record(error: BaseException, model: str) -> ErrorRecord:
     if isinstance(error, PumiceError):
         return record_error(error)
     traceback.print_exc()

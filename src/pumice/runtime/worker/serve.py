@@ -39,7 +39,7 @@ _READ_BYTES = 32 * 1024
 """Most that one read takes: nearly every frame, and no buffer so large that it is mapped anew each time (bytes)."""
 
 
-def failure(error: Exception, model: str) -> ModelFailed:
+def failure(error: BaseException, model: str) -> ModelFailed:
     """Tell an exception of a model's code in one line; the libraries of C++ have their own word for no memory."""
     told = f"{type(error).__name__}: {error}"[:_MOST_TOLD]
     if isinstance(error, MemoryError) or "bad_alloc" in told or "ailed to allocate memory" in told:
@@ -99,7 +99,7 @@ class Connection:
         head = ReplyHead(number, packed.heads, seconds, shared, began=began)
         self._sock.sendall(frame(head, () if shared else packed.pieces))
 
-    def fail(self, number: int, error: Exception, model: str, seconds: float) -> None:
+    def fail(self, number: int, error: BaseException, model: str, seconds: float) -> None:
         """Send what went wrong with a batch."""
         if isinstance(error, PumiceError):
             head = ReplyHead(number, [], seconds, 0, record_error(error))
@@ -161,11 +161,9 @@ def answer(connection: Connection, pipeline: Pipeline, model: str, page: StatusP
         return False
     head, payload = received
     page.begin(connection.number, head.number, head.limit)
-    try:
-        _run(connection, pipeline, model, head, payload)
-    finally:
-        # not before the answer is out: a batch that the page does not show at a replica's death is run again
-        page.end()
+    _run(connection, pipeline, model, head, payload)
+    # not before the answer is out: a batch that the page does not show at a replica's death is run again
+    page.end()
     return True
 
 
@@ -177,7 +175,7 @@ def _run(connection: Connection, pipeline: Pipeline, model: str, head: BatchHead
         started = time.monotonic()
         outputs = pipeline.run(inputs, head.parameters)
         seconds = time.monotonic() - started
-    except Exception as error:  # noqa: BLE001 - the model's own code may raise anything; it is sent whole to the front
+    except BaseException as error:  # noqa: BLE001 - a model may raise anything, SystemExit too; the front is told
         connection.fail(head.number, error, model, time.monotonic() - started)
         return
     connection.reply(head.number, outputs, started, seconds)

@@ -196,9 +196,14 @@ class Connection(HttpToolsProtocol):
     def _step(self) -> bool:
         """Do the next thing; whether there may be another."""
         if self._busy():
-            if not self._between and not self.pipeline:
-                self.flow.resume_reading()  # the rest of its body
-            return False
+            if self._between or self.pipeline:
+                return False
+            if not self._unread:
+                self.flow.resume_reading()  # the rest of its body is still to come
+                return False
+            data, self._unread = self._unread, b""
+            self._feed(data)
+            return True
         if self.pipeline:
             cycle, app = self.pipeline.pop()
             self._answered = cycle

@@ -30,7 +30,9 @@ class TensorPipeline:
         self._engine = engine
         self._label = config.label
         self._run = engine.run
-        self._check = OutputCheck(config.label, self.signature, batchable=self.batchable).check
+        allow_nan = config.manifest.allow_nan_outputs
+        check = OutputCheck(config.label, self.signature, batchable=self.batchable, allow_nan=allow_nan)
+        self._check = check.check
 
     def run(self, inputs: Mapping[str, np.ndarray], parameters: Mapping[str, Parameter]) -> dict[str, np.ndarray]:
         """Run the model and check what it answers.
