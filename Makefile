@@ -20,7 +20,7 @@ DECLARED := pyproject.toml src/pumice/__about__.py
 # torch goes in first and by itself: this version is then kept, and what depends on torch brings no other build
 TORCH := torch==2.13.0
 
-.PHONY: help demo test fuzz check form lint types layers house bench docs format reference clean
+.PHONY: help demo test fuzz check form lint types layers house bench faults docs format reference clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1|/p' $(MAKEFILE_LIST) | while IFS='|' read -r name what; do printf '  make %-10s %s\n' "$$name" "$$what"; done
@@ -55,6 +55,9 @@ house: $(STAMPS)/dev ## gate: the house's own rules
 
 bench: $(STAMPS)/dev ## measure, side by side with the peers
 	@$(BIN)/python -m benchmarks.run
+
+faults: $(STAMPS)/dev ## run the tests of faults and write their table, docs/faults.md
+	@$(BIN)/python -m pytest tests/faults --faults-page docs/faults.md
 
 docs: $(STAMPS)/docs ## build the documentation into site/; a broken link fails
 	@$(BIN)/python -m scripts.generate_reference --check

@@ -68,5 +68,10 @@ def render(rows: list[dict[str, str | float]]) -> str:
 
 def _line(row: dict[str, str | float]) -> str:
     seconds = row.get("seconds")
-    well = "never ill" if seconds is None else "at once" if float(seconds) < 0.1 else f"{float(seconds):.1f} s"
+    if row["caller"] == "no server":
+        well = "–"
+    elif seconds is None:
+        well = "never ill"
+    else:
+        well = "at once" if float(seconds) < 0.1 else f"{float(seconds):.1f} s"
     return f"| {row['what']} | {row['happens']} | {row['caller']} | {well} |"
