@@ -190,7 +190,7 @@ class Dispatcher:
         """
         self._hangs += 1
         if len(batch.tickets) == 1 or not self._idempotent:
-            _fail_all(batch.tickets, self._too_long())
+            _fail_all(batch.tickets, _too_long(self._limit))
 
     def lost(self, replica: Replica, batch: Batch | None, *, ran: bool) -> None:
         """A replica is gone; run its batch on another.
@@ -245,9 +245,6 @@ class Dispatcher:
             self._queue.push(ticket, first=True)
         self._flush_soon()
 
-    def _too_long(self) -> DeadlineExceeded:
-        return DeadlineExceeded(f"the model's time limit of {self._limit:g} s")
-
     def _expired(self, ticket: Ticket) -> None:
         self._stats.shed["deadline"] += 1
         ticket.fail(DeadlineExceeded("the request's deadline"))
@@ -268,7 +265,7 @@ class Dispatcher:
         now = time.monotonic()
         while self._idle and (head := self._queue.next()) is not None:
             if head.alone and self._hangs >= _HANGS:
-                head.fail(self._too_long())
+                head.fail(_too_long(self._limit))
                 continue
             waiting = self._queue.rows_like(head)
             until = self._sharing.hold_until(waiting, head.enqueued, now)
@@ -299,6 +296,10 @@ class Dispatcher:
             if not idle[index].elsewhere:
                 return idle.pop(index)
         return idle.pop()
+
+
+def _too_long(limit: float) -> DeadlineExceeded:
+    return DeadlineExceeded(f"the model's time limit of {limit:g} s")
 
 
 def _fail_all(tickets: Iterable[Ticket], error: PumiceError) -> None:
