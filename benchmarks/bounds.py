@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from benchmarks.samples import Results, middle
+from benchmarks.servers import ECHO
 
 PEERS = ("triton", "mosec", "fastapi", "fastapi_batcher", "litserve")
 
@@ -40,6 +41,8 @@ def all_bounds(results: Results) -> list[Bound]:
         found += bounds_a(results)
     if "pumice" in results.servers("B"):
         found += bounds_b(results)
+    if "pumice" in results.servers("grpc"):
+        found += bounds_grpc(results)
     if "pumice" in results.starts:
         found += bounds_start(results)
     failed = results.extras.get("failed_while_killing")
@@ -91,6 +94,18 @@ def bounds_b(results: Results) -> Iterator[Bound]:
     over = middle(p50 - results.bare[at]["latency_ms"] for at, p50 in alone.items() if at < len(results.bare))
     yield Bound("B, 1 connection: p50 over a bare session.run, ms", over, 0.5, "at most")
     yield Bound("B: failed requests", results.failures("B", "pumice"), 0, "at most")
+
+
+def bounds_grpc(results: Results) -> Iterator[Bound]:
+    """The tiny model by gRPC: what is ours of a call's cost."""
+    for callers in (1, 16, 64):
+        for figure, what in (
+            ("front_cpu_ms", "the front process's CPU"),
+            ("cpu_ms", "CPU, replica and model with it,"),
+        ):
+            ratio = results.ratio(("grpc", callers), figure, "pumice", ECHO)
+            yield Bound(f"gRPC, {callers} callers: {what} by a bare grpc.aio echo's", ratio, 1.4, "at most")
+    yield Bound("gRPC: failed requests", results.failures("grpc", "pumice"), 0, "at most")
 
 
 def bounds_start(results: Results) -> Iterator[Bound]:

@@ -155,3 +155,8 @@ def pss_megabytes(session: int) -> float:
                 if line.startswith("Pss:"):
                     total += int(line.split()[1])
     return total * 1024 / 1e6
+
+
+def own_cpu_seconds(pid: int) -> float:
+    """CPU seconds of one process without its children, exact to the nanosecond."""
+    return time.clock_gettime((~pid << 3) | 2)  # CPUCLOCK_SCHED in the kernel's posix-timers.h

@@ -4,7 +4,7 @@ from statistics import median
 
 from benchmarks.bounds import Bound, all_bounds
 from benchmarks.samples import Results
-from benchmarks.servers import SERVERS, demo_server
+from benchmarks.servers import ECHO, SERVERS, TITLES, demo_server
 from benchmarks.workloads import WORKLOADS
 
 TRITON_NOTE = (
@@ -34,6 +34,20 @@ def load_table(results: Results, workload: str) -> Table:
                 failed = sum(sum(sample.failures.values()) for sample in samples.values())
                 shown = [f"{values[0]:,.0f}", f"{values[1]:.3f}", f"{values[2]:.3f}", f"{values[3]:.4f}"]
                 rows.append([SERVERS[server].title, str(connections), *shown, str(failed)])
+    return rows
+
+
+def grpc_table(results: Results) -> Table:
+    """Returns one row a server and number of callers, with its CPU by the bare echo's in the same rounds."""
+    rows = [["server", "callers", "req/s", "p50 ms", "CPU ms/req", "of it the front", "CPU by the echo's", "failed"]]
+    for callers in sorted({sample.connections for sample in results.samples if sample.workload == "grpc"}):
+        for server in results.servers("grpc"):
+            figures = ("requests_per_second", "p50_ms", "cpu_ms", "front_cpu_ms")
+            rate, p50, cpu, front = (results.median("grpc", server, callers, figure) or 0.0 for figure in figures)
+            ratio = results.ratio(("grpc", callers), "cpu_ms", server, ECHO) or 0.0
+            failed = sum(sum(sample.failures.values()) for sample in results.of("grpc", server, callers).values())
+            shown = [f"{rate:,.0f}", f"{p50:.3f}", f"{cpu:.4f}", f"{front:.4f}", f"{ratio:.2f}", str(failed)]
+            rows.append([TITLES[server], str(callers), *shown])
     return rows
 
 
@@ -70,6 +84,9 @@ def sections(results: Results) -> list[tuple[str, Table]]:
     for key, workload in WORKLOADS.items():
         if results.servers(key):
             found.append((f"{key}: {workload.title}", load_table(results, key)))
+    if results.servers("grpc"):
+        title = "gRPC: the tiny MLP, raw contents, one row a request; all servers up, load in turn, half a second each"
+        found.append((title, grpc_table(results)))
     if results.bare:
         alone = median(entry["latency_ms"] for entry in results.bare)
         found.append(

@@ -13,7 +13,7 @@ import shutil
 import time
 from pathlib import Path
 
-from benchmarks import paths
+from benchmarks import grpc, paths
 from benchmarks.bounds import all_bounds
 from benchmarks.chart import draw
 from benchmarks.kills import run_kills
@@ -26,13 +26,15 @@ from benchmarks.setup_peers import setup
 from benchmarks.startup import run_startup
 from benchmarks.workloads import WORKLOADS
 
-PARTS = (*WORKLOADS, "start", "kills")
+PARTS = (*WORKLOADS, grpc.KEY, "start", "kills")
 
 
 def arguments() -> argparse.Namespace:
     """Reads the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--workload", default=",".join(PARTS), help="which parts: A, B, start, kills; comma-separated")
+    parser.add_argument(
+        "--workload", default=",".join(PARTS), help="which parts: A, B, grpc, start, kills; comma-separated"
+    )
     parser.add_argument("--peers", default=",".join(SERVERS), help="which servers, pumice among them; comma-separated")
     parser.add_argument("--connections", default="", help="only these numbers of connections; comma-separated")
     parser.add_argument("--rounds", type=int, default=5, help="rounds over all servers")
@@ -61,7 +63,9 @@ def run(given: argparse.Namespace) -> Results:
     about = machine() | {"rounds": plan.rounds, "seconds": plan.seconds, "warmup": plan.warmup}
     results = Results(machine=about, versions={name: version(name) for name in servers})
     for key in parts:
-        if key == "start":
+        if key == grpc.KEY:
+            grpc.run_grpc(plan, results)
+        elif key == "start":
             run_startup(servers, given.starts, results)
         elif key == "kills":
             run_kills(results)

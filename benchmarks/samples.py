@@ -14,7 +14,7 @@ class Sample:
 
     Attributes:
         round: Number of the round, from 0.
-        workload: `A` or `B`.
+        workload: `A`, `B` or `grpc`.
         server: Its name.
         connections: How many connections were kept busy.
         requests: Right answers in the window.
@@ -24,6 +24,7 @@ class Sample:
         cpu_ms: CPU time of the server's whole process tree for one request, in milliseconds.
         failures: Failed requests by kind.
         generator_cpu_ms: What the load generator itself spent on a request, in milliseconds.
+        front_cpu_ms: CPU time of the server's first process alone for one request, in milliseconds; 0: not measured.
     """
 
     round: int
@@ -37,6 +38,7 @@ class Sample:
     cpu_ms: float
     failures: dict[str, int]
     generator_cpu_ms: float
+    front_cpu_ms: float = 0.0
 
 
 @dataclass

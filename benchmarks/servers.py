@@ -68,6 +68,11 @@ SERVERS = {
     )
 }
 
+ECHO = "grpc_echo"
+"""A bare `grpc.aio` server, what gRPC is held against; see `grpc.py`."""
+
+TITLES = {name: server.title for name, server in SERVERS.items()} | {ECHO: "bare grpc.aio echo"}
+
 
 def demo_server() -> Server:
     """Gives Pumice with the sentiment model that it bundles; the workload is not looked at."""

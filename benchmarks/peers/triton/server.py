@@ -56,6 +56,7 @@ def main() -> None:
     parser.add_argument("--workload", choices=["A", "B"], required=True)
     parser.add_argument("--model", required=True)
     parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--grpc-port", type=int, help="gRPC too, here; else none")
     given = parser.parse_args()
     package = importlib.util.find_spec("pytriton")
     home = Path(package.origin).resolve().parent / "tritonserver"
@@ -69,7 +70,11 @@ def main() -> None:
         f"--backend-directory={work / 'backends'}",
         "--http-address=127.0.0.1",
         f"--http-port={given.port}",
-        "--allow-grpc=false",
+        *(
+            ["--grpc-address=127.0.0.1", f"--grpc-port={given.grpc_port}"]
+            if given.grpc_port
+            else ["--allow-grpc=false"]
+        ),
         "--allow-metrics=true",
         f"--metrics-port={given.port + 1}",
         "--log-info=false",
