@@ -58,6 +58,7 @@ class HotProtocol(Connection):
         if known is not None and len(data) - end == known[1] and not self._draining:
             self.cycle = exchange = Exchange(self, known[0], [data[end:]], keep_alive=True)
             exchange.complete = True
+            self._version = "1.1"  # no other head is remembered; who is gone is found out by it
             if known[1] <= FREE_BYTES or self._has_room(exchange, known[1]):
                 self.route.handler(exchange)
             return
