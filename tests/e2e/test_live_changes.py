@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import queue
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -10,12 +11,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import grpc
 import httpx
+import numpy as np
 import pytest
+import tritonclient.grpc as triton_grpc  # type: ignore[import-untyped]
 import tritonclient.http as triton  # type: ignore[import-untyped]
 import yaml
 from tritonclient.utils import InferenceServerException  # type: ignore[import-untyped]
 
+from pumice.protocol.oip.proto import open_inference_pb2 as pb
 from tests.engines.graphs import constant
 from tests.support.server import RunningServer
 from tests.support.wire import at_once, body, busy, infer, metric, output, until
@@ -151,6 +156,64 @@ def test_unloading_gives_processes_and_memory_back_and_loading_brings_them_again
             client.load_model("none")
 
 
+def test_tritons_grpc_client_loads_and_unloads(tmp_path: Path) -> None:
+    content = constant(tmp_path / "m", 7).read_bytes()
+    with (
+        RunningServer("double=tests.support.models:Doubler", cwd=ROOT) as server,
+        triton_grpc.InferenceServerClient(server.grpc) as client,
+    ):
+        config = json.dumps({"backend": "onnxruntime", "max_batch_size": 4})
+        client.load_model("seven", config=config, files={"file:1/model.onnx": content})
+        assert client.is_model_ready("seven")
+        assert set(output(infer(server.url, "seven"))) == {7.0}
+        client.unload_model("double", unload_dependents=True)
+        index = {(entry.name, entry.state, entry.reason) for entry in client.get_model_repository_index().models}
+        assert index == {("seven", "READY", ""), ("double", "UNAVAILABLE", "unloaded")}
+        assert infer(server.url, "double").status_code == 404
+        client.load_model("double")
+        assert output(infer(server.url, "double")) == [2.0, 4.0, 6.0, 8.0]
+        client.unload_model("seven")
+        refusals: list[tuple[Callable[[], object], str]] = [
+            (lambda: client.load_model("none"), "'none' is not served"),
+            (lambda: client.unload_model("none"), "'none' is not served"),
+            (lambda: client.load_model("double", config="no JSON"), "no JSON"),
+            (lambda: client.load_model(""), "name the model"),
+        ]
+        for refused, message in refusals:
+            with pytest.raises(InferenceServerException, match=message):
+                refused()
+        acts = [json.loads(line) for line in (server.home / "audit.jsonl").read_text(encoding="utf-8").splitlines()]
+        load_act, unload_act = (f"/inference.GRPCInferenceService/RepositoryModel{act}" for act in ("Load", "Unload"))
+        told = [(act["what"], act["target"].get("model"), act["result"].partition(" (")[0]) for act in acts]
+        assert told == [
+            (load_act, "seven", "done"),
+            (unload_act, "double", "done"),
+            (load_act, "double", "done"),
+            (unload_act, "seven", "done"),
+            (load_act, "none", "failed: model 'none' is not served; served: double"),
+            (unload_act, "none", "failed: model 'none' is not served; served: double"),
+            (load_act, "double", "failed: parameter 'config': no JSON: Expecting value: line 1 column 1"),
+            (load_act, "", "failed: 'model_name': missing; name the model"),
+        ]
+
+
+def test_kserves_clients_name_the_model_in_the_first_field() -> None:
+    service = "/inference.GRPCInferenceService/RepositoryModel"
+    with (
+        RunningServer("double=tests.support.models:Doubler", cwd=ROOT) as server,
+        grpc.insecure_channel(server.grpc) as channel,
+    ):
+        unload_call = channel.unary_unary(f"{service}Unload", None, pb.RepositoryModelUnloadResponse.FromString)
+        # their message has one field: `string model_name = 1`
+        answer = unload_call(b"\x0a\x06double", timeout=60)
+        assert (answer.model_name, answer.isUnloaded) == ("double", True)
+        assert infer(server.url, "double").status_code == 404
+        load_call = channel.unary_unary(f"{service}Load", None, pb.RepositoryModelLoadResponse.FromString)
+        loaded = load_call(b"\x0a\x06double", timeout=60)
+        assert (loaded.model_name, loaded.isLoaded) == ("double", True)
+        assert infer(server.url, "double").status_code == 200
+
+
 def test_files_of_a_caller_are_served_and_go_with_the_model(tmp_path: Path) -> None:
     content = constant(tmp_path / "m", 7).read_bytes()
     with RunningServer("double=tests.support.models:Doubler", cwd=ROOT) as server:
@@ -271,6 +334,44 @@ def test_an_idle_model_sleeps_and_its_next_request_wakes_it_once(tmp_path: Path)
         assert metric(server.url, "pumice_model_evictions_total", model="a") == 1
         late = infer(server.url, "b", headers={"x-timeout-ms": "1"})
         assert late.status_code == 504
+
+
+def test_streams_and_large_tasks_wake_a_model(tmp_path: Path) -> None:
+    names = ("infer_stream", "generate", "generate_stream", "grpc", "task")
+    models = [{"name": name, "source": str(constant(tmp_path / name, 3))} for name in names]
+    ones = {"inputs": [{"name": "x", "shape": [200, 4], "datatype": "FP32", "data": [1.0] * 800}]}
+    with served(tmp_path, models, max_loaded=1) as server:
+
+        def asleep(name: str) -> bool:
+            return states(server)[name, "1"][0] == "UNAVAILABLE"
+
+        def said(path: str, given: object) -> httpx.Response:
+            assert asleep(path)
+            return httpx.post(f"{server.url}/v2/models/{path}/{path}", json=given, timeout=60)
+
+        # each wakes its own, and sends the one before to sleep
+        part = said("infer_stream", body()).text
+        assert json.loads(part.removeprefix("data: "))["outputs"][0]["data"] == [3.0] * 4
+        assert said("generate", {"x": [1, 2, 3, 4]}).json()["y"] == [3.0] * 4
+        assert json.loads(said("generate_stream", {"x": [1, 2, 3, 4]}).text.removeprefix("data: "))["y"] == [3.0] * 4
+        assert asleep("grpc")
+        answers: queue.Queue[tuple[Any, Any]] = queue.Queue()
+        with triton_grpc.InferenceServerClient(server.grpc) as client:
+            client.start_stream(lambda result, error: answers.put((result, error)))
+            x = triton_grpc.InferInput("x", [1, 4], "FP32")
+            x.set_data_from_numpy(np.ones((1, 4), np.float32))
+            client.async_stream_infer("grpc", [x])
+            result, error = answers.get(timeout=60)
+            client.stop_stream()
+        assert error is None
+        assert result.as_numpy("y").tolist() == [[3.0] * 4]
+        assert asleep("task")
+        done = httpx.post(
+            f"{server.url}/predict", json={"model": "task", **ones}, headers={"prefer": "wait=60"}, timeout=90
+        )
+        assert (done.status_code, done.json()["status"]) == (200, "completed"), done.text
+        assert set(done.json()["result"][0]["data"]) == {3.0}
+        assert asleep("grpc")
 
 
 def test_a_model_that_cannot_be_woken_says_why_and_the_server_stays_ready(tmp_path: Path) -> None:

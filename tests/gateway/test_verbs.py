@@ -6,6 +6,7 @@ import asyncio
 from pathlib import Path
 
 from pumice.domain.access import Verb
+from pumice.gateway.grpc.context import GrpcContext
 from pumice.gateway.grpc.health import Health
 from pumice.gateway.grpc.server import all_handlers
 from pumice.gateway.grpc.verbs import VERBS, verb_of
@@ -33,7 +34,8 @@ def endpoints(home: Path) -> list[Endpoint]:
 
 async def methods() -> set[str]:
     inference = Inference(Catalog([]))
-    handlers = all_handlers(inference, Health(inference.catalog))
+    context = GrpcContext(inference, models_of(inference.catalog))
+    handlers = all_handlers(context, Health(inference.catalog))
     return {method for handler in handlers for method in handler._method_handlers}  # type: ignore[attr-defined]
 
 

@@ -108,13 +108,14 @@ async def door(settings: Settings) -> AsyncIterator[Access]:
 
 
 async def grpc_server(
-    settings: Settings, inference: Inference, access: Access, *, shared: bool = False
+    settings: Settings, inference: Inference, models: Models, access: Access, *, shared: bool = False
 ) -> GrpcServer | None:
     """Start the gRPC server, if there is to be one.
 
     Args:
         settings: All settings.
         inference: The operation.
+        models: What loads and unloads.
         access: Who may do what.
         shared: Other processes listen on the port too.
 
@@ -125,12 +126,12 @@ async def grpc_server(
         return None
     # its import takes a while; in a thread, a replica that is ready meanwhile is heard
     await asyncio.to_thread(import_module, "pumice.gateway.grpc")
-    from pumice.gateway.grpc import GrpcOptions, start_grpc
+    from pumice.gateway.grpc import GrpcContext, GrpcOptions, start_grpc
 
     options = GrpcOptions(
         host=settings.host, port=settings.grpc_port, max_message_bytes=settings.max_body_bytes, shared=shared
     )
-    return await start_grpc(inference, options, access)
+    return await start_grpc(GrpcContext(inference, models, access), options)
 
 
 def make_tasks(settings: Settings, inference: Inference) -> Tasks:

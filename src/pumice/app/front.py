@@ -105,10 +105,11 @@ class Front:
         settings = self._settings
         async with door(settings) as access:
             tasks = make_tasks(settings, self.inference)
-            http = http_server(settings, self.inference, tasks, FrontModels(self.catalog), access)
+            models = FrontModels(self.catalog)
+            http = http_server(settings, self.inference, tasks, models, access)
             serving = await _start(http)
             entrance = Entrance(self._handoff, lambda connection: self._take(http, connection))
-            grpc = await grpc_server(settings, self.inference, access, shared=True)
+            grpc = await grpc_server(settings, self.inference, models, access, shared=True)
             await tasks.start()
             entrance.open()
             self._opened.set_result(None)

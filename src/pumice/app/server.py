@@ -107,7 +107,7 @@ class Server:
             # a task may be accepted while the models load
             stack.push_async_callback(tasks.stop)
             stopping = asyncio.create_task(stop.wait())
-            starting = asyncio.create_task(grpc_server(settings, inference, access))
+            starting = asyncio.create_task(grpc_server(settings, inference, models, access))
             ready = asyncio.create_task(self._launcher.until_ready())
             await asyncio.wait({ready, stopping}, return_when=asyncio.FIRST_COMPLETED)
             if not ready.done():

@@ -123,14 +123,21 @@ class Inference:
         self.prepare(served, request)
         return served
 
-    def divisible(self, model: str, version: str) -> bool:
-        """Whether a request's rows may be run apart and their answers joined.
+    async def divisible(self, model: str, version: str, deadline: float | None = None) -> bool:
+        """Whether a request's rows may be run apart and their answers joined; a model that sleeps is woken for it.
+
+        Args:
+            model: Name of the model.
+            version: Its version, or an empty string for the newest.
+            deadline: Moment on the monotonic clock after which the caller does not wait (s).
 
         Raises:
-            ModelNotReady: Nothing is known of the model yet.
+            ModelNotReady: Nothing is known of the model yet, or it cannot be loaded.
             ModelNotFound: There is no such model.
+            DeadlineExceeded: The deadline passed.
+            Overloaded: Too many wait for it already.
         """
-        served = self.catalog.find(model, version)
+        served = await self.awake(model, version, deadline)
         if served.profile is None:
             raise ModelNotReady(model, served.reason)
         return served.profile.batchable

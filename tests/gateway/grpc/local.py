@@ -11,11 +11,12 @@ from pumice.domain.errors import ModelNotReady
 from pumice.domain.model import Profile, Task
 from pumice.domain.request import InferRequest, InferResult
 from pumice.domain.signature import SignatureCheck
-from pumice.gateway.grpc import GrpcOptions, GrpcServer, start_grpc
+from pumice.gateway.grpc import GrpcContext, GrpcOptions, GrpcServer, start_grpc
 from pumice.runtime.front.pulse import Pulse
 from pumice.runtime.front.version import ServedVersion
 from pumice.service.catalog import Catalog
 from pumice.service.inference import Inference
+from tests.support.known import models_of
 
 
 class LocalVersion(ServedVersion):
@@ -67,7 +68,9 @@ class LocalVersion(ServedVersion):
 @asynccontextmanager
 async def serving(*versions: ServedVersion, options: GrpcOptions | None = None) -> AsyncIterator[GrpcServer]:
     """Serve the versions on a free port, in the running loop."""
-    server = await start_grpc(Inference(Catalog(versions)), options or GrpcOptions(port=0))
+    catalog = Catalog(versions)
+    context = GrpcContext(Inference(catalog), models_of(catalog, versions))
+    server = await start_grpc(context, options or GrpcOptions(port=0))
     try:
         yield server
     finally:

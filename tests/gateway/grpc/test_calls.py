@@ -236,7 +236,7 @@ def test_large_tensors_pass_in_both_directions_by_default() -> None:
     asyncio.run(run())
 
 
-@pytest.mark.parametrize("method", ["RepositoryModelLoad", "TraceSetting", "NoSuchThing"])
+@pytest.mark.parametrize("method", ["TraceSetting", "NoSuchThing"])
 def test_methods_that_are_not_there_say_so(method: str) -> None:
     async def step(channel: grpc.aio.Channel, _served: LocalVersion) -> None:
         call = channel.unary_unary(f"/inference.GRPCInferenceService/{method}", None, None)(b"")

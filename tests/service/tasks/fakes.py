@@ -51,7 +51,8 @@ class Doubler:
         request.rows = len(request.inputs["x"])
         return model
 
-    def divisible(self, model: str, version: str) -> bool:
+    async def divisible(self, model: str, version: str, deadline: float | None = None) -> bool:
+        del deadline
         self.catalog.find(model, version)
         return True
 

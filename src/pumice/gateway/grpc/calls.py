@@ -16,7 +16,7 @@ from pumice.domain.access import Verb
 from pumice.domain.errors import PumiceError
 from pumice.domain.request import InferRequest
 from pumice.gateway.grpc.errors import details_of, retry_metadata, status_of
-from pumice.gateway.grpc.guard import PRINCIPAL
+from pumice.gateway.grpc.guard import PRINCIPAL, TARGET
 from pumice.gateway.headers import REQUEST_ID, TRACEPARENT, choose_request_id
 from pumice.observe.stats import VersionStats
 
@@ -36,17 +36,20 @@ class Call:
     Attributes:
         principal: The caller, as the door knows it.
         request_id: The caller's ``x-request-id``, or a new one.
+        target: What a management act is about, for the record.
         traceparent: The caller's W3C trace context, or an empty string.
         trailers: Metadata that end the call.
     """
 
-    __slots__ = ("_context", "principal", "request_id", "traceparent", "trailers")
+    __slots__ = ("_context", "principal", "request_id", "target", "traceparent", "trailers")
 
     def __init__(self, context: Context) -> None:
         metadata = dict(context.invocation_metadata() or ())
         self._context = context
         self.principal = PRINCIPAL.get()
         self.request_id = choose_request_id(str(metadata.get(REQUEST_ID, "")))
+        target = TARGET.get()
+        self.target = {} if target is None else target
         self.traceparent = str(metadata.get(TRACEPARENT, ""))
         self.trailers: tuple[tuple[str, str], ...] = ((REQUEST_ID, self.request_id),)
 

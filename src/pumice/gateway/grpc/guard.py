@@ -29,6 +29,11 @@ if TYPE_CHECKING:
 PRINCIPAL: ContextVar[Principal] = ContextVar("principal", default=ANYBODY)
 """The caller of the call that runs in this task."""
 
+TARGET: ContextVar[dict[str, str] | None] = ContextVar("target", default=None)
+"""What the management act that runs in this task is about, as far as its method has told."""
+
+_DENIALS = (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED)
+
 _log = logging.getLogger("pumice.gateway.grpc")
 
 
@@ -66,18 +71,44 @@ class Guarded(grpc.GenericRpcHandler):  # type: ignore[type-arg]
             return method
 
         async def unary(body: Any, context: Any) -> Any:
-            result = "done"
-            try:
-                return await run(body, context)
-            except BaseException:
-                code = context.code()
-                result = f"failed: {code.name if isinstance(code, grpc.StatusCode) else 'UNKNOWN'}"
-                raise
-            finally:
+            target: dict[str, str] = {}
+            TARGET.set(target)
+
+            async def write(result: str) -> None:
                 who = PRINCIPAL.get().caller or "anybody"
-                await audit.write(Act(who=who, what=name, result=result, origin=context.peer(), request_id=request_id))
+                act = Act(
+                    who=who, what=name, target=target, result=result, origin=context.peer(), request_id=request_id
+                )
+                await audit.write(act)
+
+            recorded: Any = _Recorded(context, write)
+            try:
+                answer = await run(body, recorded)
+            except BaseException:
+                if not recorded.ended:
+                    await write("failed: CANCELLED")
+                raise
+            await write("done")
+            return answer
 
         return _like(method, unary)
+
+
+class _Recorded:
+    """A call's context that writes a refusal down before the caller hears of it."""
+
+    def __init__(self, context: Context, write: Callable[[str], Awaitable[None]]) -> None:
+        self._context = context
+        self._write = write
+        self.ended = False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._context, name)
+
+    async def abort(self, code: grpc.StatusCode, details: str, trailers: Any = ()) -> None:
+        self.ended = True
+        await self._write(f"{'denied' if code in _DENIALS else 'failed'}: {details}")
+        await self._context.abort(code, details, trailers)
 
 
 async def _name_by_certificate(context: Context) -> None:

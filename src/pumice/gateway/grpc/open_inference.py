@@ -12,16 +12,17 @@ from pumice.domain.access import Verb
 from pumice.domain.errors import ModelNotReady
 from pumice.domain.signature import Tensor
 from pumice.gateway.grpc.calls import Call, Counted, Operation, unary
+from pumice.gateway.grpc.context import GrpcContext
+from pumice.gateway.grpc.repository import Repository
 from pumice.gateway.grpc.streaming import StreamInfer
 from pumice.gateway.grpc.triton import Description
 from pumice.protocol.oip import grpc_codec
 from pumice.protocol.oip.proto import open_inference_pb2 as pb
 from pumice.protocol.oip.types import check_outputs
-from pumice.service.inference import Inference
 
 SERVICE = "inference.GRPCInferenceService"
 
-EXTENSIONS = ("parameters", "model_configuration", "model_repository(index)", "statistics")
+EXTENSIONS = ("parameters", "model_configuration", "model_repository", "statistics")
 """Extensions of the protocol that are spoken, in Triton's words."""
 
 PROTOCOL = "grpc"
@@ -31,12 +32,13 @@ class OpenInference:
     """The methods of the service.
 
     Args:
-        inference: The operation, and the catalogue of what is served.
+        context: What the methods work with.
     """
 
-    def __init__(self, inference: Inference) -> None:
-        self._inference = inference
-        self._catalog = inference.catalog
+    def __init__(self, context: GrpcContext) -> None:
+        self._context = context
+        self._inference = context.inference
+        self._catalog = context.inference.catalog
 
     def handler(self) -> grpc.GenericRpcHandler[bytes, bytes]:
         """Give the service to a server; methods that are not here answer UNIMPLEMENTED."""
@@ -47,7 +49,7 @@ class OpenInference:
             "ServerLive": self.server_live,
             "ServerReady": self.server_ready,
             "ServerMetadata": self.server_metadata,
-            "RepositoryIndex": self.repository_index,
+            **Repository(self._context.models).operations(),
             **Description(self._inference).operations(),
         }
         methods = {name: unary(run) for name, run in operations.items()}
@@ -105,20 +107,6 @@ class OpenInference:
             inputs=_described(profile.signature.inputs),
             outputs=_described(profile.signature.outputs),
         ).SerializeToString()
-
-    async def repository_index(self, body: bytes, call: Call) -> bytes:
-        """All versions and their states."""
-        asked = grpc_codec.parse_message(pb.RepositoryIndexRequest, body)
-        answer = pb.RepositoryIndexResponse()
-        for served in self._catalog.all():
-            if not call.principal.allows(Verb.READ, served.name):
-                continue
-            if served.ready:
-                answer.models.add(name=served.name, version=served.version, state="READY")
-            elif not asked.ready:
-                state = "LOADING" if served.reason == "loading" else "UNAVAILABLE"
-                answer.models.add(name=served.name, version=served.version, state=state, reason=served.reason)
-        return answer.SerializeToString()
 
 
 def _described(tensors: Iterable[Tensor]) -> list[pb.ModelMetadataResponse.TensorMetadata]:

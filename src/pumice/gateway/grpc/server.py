@@ -9,10 +9,9 @@ import grpc
 
 from pumice.domain.errors import BadSetting
 from pumice.gateway.grpc import health, open_inference, reflection, text
+from pumice.gateway.grpc.context import GrpcContext
 from pumice.gateway.grpc.guard import Guarded
-from pumice.service.access.access import Access
 from pumice.service.access.tls import Certificates
-from pumice.service.inference import Inference
 
 _LIMITS = (
     ("grpc.max_concurrent_streams", 1024),  # calls of one connection at once; more wait at the caller
@@ -71,21 +70,20 @@ class GrpcServer:
         await self._server.stop(grace)
 
 
-async def start_grpc(inference: Inference, options: GrpcOptions, access: Access | None = None) -> GrpcServer:
+async def start_grpc(context: GrpcContext, options: GrpcOptions) -> GrpcServer:
     """Start to answer.
 
     Args:
-        inference: The operation, and the catalogue of what is served.
+        context: What the methods work with.
         options: How to listen.
-        access: Who may come in, and what is written down of those who manage; None: everybody, and nothing.
 
     Raises:
         BadSetting: The port cannot be had.
     """
-    checks = health.Health(inference.catalog)
-    access = access or Access()
+    checks = health.Health(context.inference.catalog)
+    access = context.access
     server = grpc.aio.server(
-        handlers=[Guarded(service, access) for service in all_handlers(inference, checks)],
+        handlers=[Guarded(service, access) for service in all_handlers(context, checks)],
         options=[
             ("grpc.max_receive_message_length", options.max_message_bytes),
             # unless it is shared, a second server on the same port would take half of the calls
@@ -116,18 +114,18 @@ def _listen(server: grpc.aio.Server, address: str, certificates: Certificates | 
     return server.add_secure_port(address, credentials)
 
 
-def all_handlers(inference: Inference, checks: health.Health) -> list[grpc.GenericRpcHandler[Any, Any]]:
+def all_handlers(context: GrpcContext, checks: health.Health) -> list[grpc.GenericRpcHandler[Any, Any]]:
     """List every service; what its methods ask of a caller is in `pumice.gateway.grpc.verbs`.
 
     Generic handlers only: gRPC waits on one future for each registered method, at every call.
 
     Args:
-        inference: The operation, and the catalogue of what is served.
+        context: What the methods work with.
         checks: The health service.
     """
     return [
-        open_inference.OpenInference(inference).handler(),
-        text.TextService(inference).handler(),
+        open_inference.OpenInference(context).handler(),
+        text.TextService(context.inference).handler(),
         checks.handler(),
         *reflection.handlers((open_inference.SERVICE, text.SERVICE, health.SERVICE)),
     ]

@@ -95,6 +95,7 @@ class StreamInfer:
             now = time.monotonic()
             wire.start(now)
             call.carry(wire.request, now)
+            served = await self._inference.awake(message.model_name, message.model_version, wire.request.deadline)
             decoupled = served.profile is not None and served.profile.decoupled
             async with aclosing(self._inference.stream(served, wire.request)) as parts:
                 async for part in parts:

@@ -23,6 +23,8 @@ VERBS: Mapping[str, Verb] = MappingProxyType(
         "/inference.GRPCInferenceService/ModelInfer": Verb.INFER,
         "/inference.GRPCInferenceService/ModelStreamInfer": Verb.INFER,
         "/inference.GRPCInferenceService/RepositoryIndex": Verb.READ,
+        "/inference.GRPCInferenceService/RepositoryModelLoad": Verb.MANAGE,
+        "/inference.GRPCInferenceService/RepositoryModelUnload": Verb.MANAGE,
         "/ModelService/Predict": Verb.INFER,
     }
 )
@@ -35,6 +37,8 @@ NARROW = frozenset(
         "/inference.GRPCInferenceService/ModelMetadata",
         "/inference.GRPCInferenceService/ModelInfer",
         "/inference.GRPCInferenceService/RepositoryIndex",
+        "/inference.GRPCInferenceService/RepositoryModelLoad",
+        "/inference.GRPCInferenceService/RepositoryModelUnload",
         "/ModelService/Predict",
         "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
         "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",

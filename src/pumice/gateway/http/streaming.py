@@ -31,7 +31,15 @@ from pumice.gateway.headers import MODEL_VERSION
 from pumice.gateway.http import errors
 from pumice.gateway.http.context import HttpContext
 from pumice.gateway.http.endpoint import Answer, Doc, Endpoint, Text
-from pumice.gateway.http.reading import carry_headers, counted, parameter, profile_of, read_body, while_connected
+from pumice.gateway.http.reading import (
+    carry_headers,
+    counted,
+    deadline_in,
+    parameter,
+    profile_of,
+    read_body,
+    while_connected,
+)
 from pumice.gateway.http.replies import json_reply
 from pumice.protocol.oip.generate import GenerateRequest, GenerateResponse, decode_generate, encode_generated
 from pumice.protocol.oip.json_codec import JsonRequest, decode_infer, encode_result
@@ -65,9 +73,10 @@ class _Streaming:
         self._inference = context.inference
 
     async def generate(self, request: Request) -> Response:
-        served = self._find(request)
-        with counted(served, PROTOCOL):
-            wire = await self._read_flat(request, served)
+        with counted(self._find(request), PROTOCOL):
+            body = await read_body(request, self._context.max_body_bytes)
+            served = await self._awake(request)
+            wire = decode_generate(body, served.name, profile_of(served).signature)
             carry_headers(request, wire.request)
             work = self._inference.infer(served.name, served.version, wire.request)
             result = await while_connected(request, work)
@@ -75,12 +84,14 @@ class _Streaming:
         return json_reply(body, headers={MODEL_VERSION: result.version})
 
     async def generate_stream(self, request: Request) -> Response:
-        served = self._find(request)
-        wire = await self._read_flat(request, served)
+        self._find(request)
+        body = await read_body(request, self._context.max_body_bytes)
+        served = await self._awake(request)
+        wire = decode_generate(body, served.name, profile_of(served).signature)
         return await self._stream(request, served, wire, lambda part: encode_generated(part, wire.id))
 
     async def infer_stream(self, request: Request) -> Response:
-        served = self._find(request)
+        self._find(request)
         body = await read_body(request, self._context.max_body_bytes)
         length = request.headers.get("inference-header-content-length")
         if length is not None and not length.isdigit():
@@ -88,11 +99,8 @@ class _Streaming:
         wire = decode_infer(body, None if length is None else int(length))
         if wire.binary_default or wire.binary:
             raise Unsupported("binary tensors in server-sent events", "ask for them as JSON, or call gRPC")
+        served = await self._awake(request)
         return await self._stream(request, served, wire, lambda part: encode_result(part, wire)[0][0])
-
-    async def _read_flat(self, request: Request, served: ServedVersion) -> WireRequest:
-        body = await read_body(request, self._context.max_body_bytes)
-        return decode_generate(body, served.name, profile_of(served).signature)
 
     async def _stream(self, request: Request, served: ServedVersion, wire: WireRequest, write: Write) -> Response:
         carry_headers(request, wire.request)
@@ -104,6 +112,13 @@ class _Streaming:
             await events.aclose()
             raise
         return EventStream(first, events, {MODEL_VERSION: served.version})
+
+    async def _awake(self, request: Request) -> ServedVersion:
+        """Find the version when the body is read; if it is not in memory, wait until it is or the caller goes."""
+        model, version = parameter(request, "model"), parameter(request, "version")
+        if self._find(request).dormant:
+            await while_connected(request, self._inference.awake(model, version, deadline_in(request)))
+        return await self._inference.awake(model, version, deadline_in(request))
 
     def _find(self, request: Request) -> ServedVersion:
         return self._inference.catalog.find(parameter(request, "model"), parameter(request, "version"))

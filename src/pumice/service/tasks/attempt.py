@@ -77,7 +77,7 @@ class Attempts:
 
     async def _answer(self, entry: Entry, request: InferRequest) -> InferResult:
         most = max((len(array) for array in request.inputs.values() if array.ndim), default=0)
-        if most > FIRST_ROWS and self.runner.divisible(*entry.key):
+        if most > FIRST_ROWS and await self.runner.divisible(*entry.key, request.deadline):
             self.runner.check(*entry.key, request)
             if request.rows > FIRST_ROWS:
                 return await PartedRun(self.runner, self.store, self.clock).run(entry, request)

@@ -33,8 +33,10 @@ class Runner(Protocol):
             PumiceError: The request is bad.
         """
 
-    def divisible(self, model: str, version: str) -> bool:
-        """Whether a request's rows may be run apart and their answers joined.
+    async def divisible(self, model: str, version: str, deadline: float | None = None) -> bool:
+        """Whether a request's rows may be run apart and their answers joined; a model that sleeps is woken for it.
+
+        Until the caller next waits for something, the model can be asked.
 
         Raises:
             ModelNotReady: Nothing is known of the model yet.

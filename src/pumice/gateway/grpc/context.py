@@ -1,0 +1,24 @@
+"""What the methods work with, put together by the composition root."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from pumice.service.access.access import Access
+from pumice.service.inference import Inference
+from pumice.service.models import Models
+
+
+@dataclass(frozen=True, slots=True)
+class GrpcContext:
+    """What the methods work with.
+
+    Attributes:
+        inference: The operation, and the catalogue of what is served.
+        models: What may be served, and changes of it.
+        access: Who may come in, and what is written down of those who manage.
+    """
+
+    inference: Inference
+    models: Models
+    access: Access = field(default_factory=Access)
