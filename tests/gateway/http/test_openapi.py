@@ -13,7 +13,8 @@ import pytest
 from pumice.domain.errors import LoadRefused, PumiceError
 from pumice.gateway.http.app import HttpContext, all_endpoints
 from pumice.gateway.http.errors import STATUSES
-from pumice.gateway.http.openapi import GROUPS, HEADERS
+from pumice.gateway.http.hot.refusals import CODES
+from pumice.gateway.http.openapi import CONNECTION, GROUPS, HEADERS
 from pumice.service.catalog import Catalog
 from pumice.service.inference import Inference
 from pumice.service.tasks import Tasks
@@ -59,8 +60,10 @@ def test_every_route_with_words_is_in_it(document: Json) -> None:
 
 
 def test_references_lead_somewhere_and_nothing_is_left_over(document: Json) -> None:
-    names = {f"#/components/schemas/{name}" for name in document["components"]["schemas"]}
-    assert set(references(document)) == names
+    parts = {
+        f"#/components/{kind}/{name}" for kind in ("schemas", "responses") for name in document["components"][kind]
+    }
+    assert set(references(document)) == parts
 
 
 def test_every_operation_is_whole(document: Json) -> None:
@@ -76,6 +79,8 @@ def test_every_operation_is_whole(document: Json) -> None:
         assert "500" in operation["responses"]
         assert ("requestBody" in operation) <= (method == "post")
         for response in operation["responses"].values():
+            if "$ref" in response:
+                continue
             assert response["description"]
             assert response["x-zh"]
 
@@ -90,9 +95,18 @@ def test_errors_have_the_shape_of_their_path(document: Json) -> None:
 def test_statuses_are_those_of_the_table(document: Json) -> None:
     infer = document["paths"]["/v2/models/{model}/infer"]["post"]["responses"]
     # what is loaded from where is no matter of inference
-    assert set(infer) == {"200"} | {str(status) for kind, status in STATUSES.items() if kind is not LoadRefused}
+    ours = {str(status) for kind, status in STATUSES.items() if kind is not LoadRefused}
+    assert set(infer) == {"200"} | ours | set(map(str, CONNECTION))
     assert "retry-after" in infer["503"]["headers"]
     assert STATUSES[PumiceError] == 500
+
+
+def test_what_a_connection_may_answer_is_told_of_every_route(document: Json) -> None:
+    assert set(map(int, document["components"]["responses"])) == set(CONNECTION) == set(CODES)
+    for path, _, operation in operations(document):
+        assert set(document["components"]["responses"]) <= set(operation["responses"]), path
+        refusal = operation["responses"]["503"]
+        assert "$ref" in refusal or "application/problem+json" in refusal["content"], path
 
 
 def test_what_docstrings_say_of_attributes_is_with_the_properties(document: Json) -> None:

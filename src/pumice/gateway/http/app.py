@@ -80,9 +80,10 @@ async def _refuse_http(request: Request, error: Exception) -> Response:
 
 
 def _methods_at(request: Request) -> set[str]:
-    """What a path takes; a path may have a route for each method."""
-    found: set[str] = set()
+    """What a path takes: a path may have a route for each method, and be a name in the pattern of another."""
+    by_path: dict[str, set[str]] = {}
     for route in request.app.routes:
         if route.path_regex.match(request.scope["path"]) and route.endpoint.__name__ != _ELSEWHERE:
-            found |= route.methods
-    return found or {"POST"}
+            by_path.setdefault(route.path, set()).update(route.methods)
+    # the one that leaves the least to names: "/v1/models/a:predict" is no model "a:predict"
+    return by_path[max(by_path, key=len)] if by_path else {"POST"}

@@ -33,10 +33,12 @@ class Answer:
     Attributes:
         body: Type of the JSON body; a media type where it is no JSON; None where there is no body.
         text: What it means.
+        event: Type of the JSON in each event, where the body is a stream of them.
     """
 
     body: Any
     text: Text
+    event: Any = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,7 @@ class Doc:
         body: Type of the request's JSON body, or None.
         example: A body to begin with.
         headers: Names of request headers that it heeds, of `pumice.gateway.http.openapi.HEADERS`.
+        body_optional: Whether the body may be left out.
     """
 
     tag: str
@@ -60,6 +63,7 @@ class Doc:
     body: Any = None
     example: Any = None
     headers: tuple[str, ...] = field(default=())
+    body_optional: bool = False
 
 
 @dataclass(frozen=True, slots=True)

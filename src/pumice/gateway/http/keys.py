@@ -124,4 +124,5 @@ _ROTATE = Doc(
     (KeyNotFound, MalformedInput, TooLarge, Unsupported, StorageFailed),
     Rotation,
     {"grace": "24h"},
+    body_optional=True,
 )

@@ -68,8 +68,21 @@ _ERRORS_ZH: Mapping[int, str] = {
     504: "超过时限",
 }
 
+CONNECTION: Mapping[int, Text] = {
+    400: Text("What came is no HTTP request, or contradicts itself.", "不是合法的 HTTP 请求，或自相矛盾。"),
+    408: Text("The head or the body came too slowly.", "请求头或正文到达过慢。"),
+    413: Text("The body is too large.", "正文过大。"),
+    414: Text("The target is too long.", "请求目标过长。"),
+    431: Text("The head is too large, or has too many headers.", "请求头过大或过多。"),
+    501: Text("A method that HTTP does not have, or a transfer coding other than chunked.", "未知方法或传输编码。"),
+    503: Text("Too many connections are open.", "连接数已达上限。"),
+    505: Text("Another version than HTTP/1.0 and HTTP/1.1.", "仅支持 HTTP/1.0 与 HTTP/1.1。"),
+}
+"""What a connection answers before a route is found, and then closes."""
+
 _PATH_PARAMETER = re.compile(r"{(\w+)}")
 _ATTRIBUTES = "\n\nAttributes:\n"
+_RETRY_AFTER = {"retry-after": {"description": "Seconds.", "schema": {"type": "integer"}}}
 _REF = "#/components/schemas/{name}"
 
 Json = dict[str, Any]
@@ -99,6 +112,9 @@ def document(endpoints: Iterable[Endpoint], title: str, version: str) -> bytes:
             "paths": paths,
             "components": {
                 "schemas": schemas.components,
+                "responses": {
+                    str(status): _connection_answer(status, text, schemas) for status, text in CONNECTION.items()
+                },
                 "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}},
             },
         }
@@ -124,7 +140,8 @@ class _Schemas:
 def _types(documented: list[tuple[Endpoint, Doc]]) -> list[Any]:
     types: list[Any] = [Problem, OipError]
     for _, doc in documented:
-        for body in (doc.body, *(answer.body for answer in doc.answers.values())):
+        answers = doc.answers.values()
+        for body in (doc.body, *(answer.body for answer in answers), *(answer.event for answer in answers)):
             for kind in body if isinstance(body, tuple) else (body,):
                 if kind is not None and not isinstance(kind, str) and kind not in types:
                     types.append(kind)
@@ -162,7 +179,7 @@ def _operation(endpoint: Endpoint, doc: Doc, schemas: _Schemas) -> Json:
     }
     if doc.body is not None:
         content = {"schema": schemas.of(doc.body), "example": doc.example}
-        operation["requestBody"] = {"required": True, "content": {JSON: content}}
+        operation["requestBody"] = {"required": not doc.body_optional, "content": {JSON: content}}
     return operation
 
 
@@ -190,14 +207,34 @@ def _responses(endpoint: Endpoint, doc: Doc, schemas: _Schemas) -> Json:
             "content": {media_type: {"schema": schemas.of(shape)}},
         }
         if any(issubclass(error, Unavailable | RateLimited | OverShare) for error in errors):
-            response["headers"] = {"retry-after": {"description": "Seconds.", "schema": {"type": "integer"}}}
+            response["headers"] = _RETRY_AFTER
         responses.setdefault(str(status), response)
+    for status in CONNECTION:
+        responses.setdefault(str(status), {"$ref": f"#/components/responses/{status}"})
+    if "$ref" not in responses["503"]:  # one connection too many is told before its request is read
+        responses["503"].setdefault("content", {}).setdefault(PROBLEM_JSON, {"schema": schemas.of(Problem)})
     return dict(sorted(responses.items()))
+
+
+def _connection_answer(status: int, text: Text, schemas: _Schemas) -> Json:
+    """What is said before it is known which protocol is spoken has either shape."""
+    response: Json = {
+        "description": text.en,
+        "x-zh": text.zh,
+        "content": {PROBLEM_JSON: {"schema": schemas.of(Problem)}, JSON: {"schema": schemas.of(OipError)}},
+    }
+    if status == 503:
+        response["headers"] = _RETRY_AFTER
+    return response
 
 
 def _answer(answer: Answer, schemas: _Schemas) -> Json:
     response: Json = {"description": answer.text.en, "x-zh": answer.text.zh}
-    if isinstance(answer.body, str):
+    if answer.event is not None:
+        data = {"type": "string", "contentMediaType": JSON, "contentSchema": schemas.of(answer.event)}
+        event = {"type": "object", "required": ["data"], "properties": {"data": data}}
+        response["content"] = {answer.body: {"schema": event}}
+    elif isinstance(answer.body, str):
         response["content"] = {answer.body: {"schema": {"type": "string"}}}
     elif answer.body is not None:
         response["content"] = {JSON: {"schema": schemas.of(answer.body)}}

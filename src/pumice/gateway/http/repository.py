@@ -126,6 +126,7 @@ _INDEX = Doc(
     (MalformedInput, TooLarge),
     IndexRequest,
     {"ready": False},
+    body_optional=True,
 )
 _LOAD = Doc(
     _GROUP,
@@ -134,6 +135,7 @@ _LOAD = Doc(
     (MalformedInput, ModelNotFound, TooLarge, LoadFailed, LoadRefused, StorageFailed),
     RepositoryRequest,
     {"parameters": {"config": '{"max_batch_size": 8}'}},
+    body_optional=True,
 )
 _UNLOAD = Doc(
     _GROUP,
@@ -142,4 +144,5 @@ _UNLOAD = Doc(
     (MalformedInput, ModelNotFound, TooLarge),
     RepositoryRequest,
     {"parameters": {"unload_dependents": False}},
+    body_optional=True,
 )

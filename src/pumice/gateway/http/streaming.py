@@ -42,7 +42,7 @@ from pumice.gateway.http.reading import (
 )
 from pumice.gateway.http.replies import json_reply
 from pumice.protocol.oip.generate import GenerateRequest, GenerateResponse, decode_generate, encode_generated
-from pumice.protocol.oip.json_codec import JsonRequest, decode_infer, encode_result
+from pumice.protocol.oip.json_codec import JsonRequest, JsonResponse, decode_infer, encode_result
 from pumice.protocol.oip.types import WireRequest
 from pumice.runtime.front.version import ServedVersion
 
@@ -228,7 +228,7 @@ _GENERATE = Doc(
 _GENERATE_STREAM = Doc(
     _GROUP,
     Text("Generate, part by part", "生成（逐片返回）"),
-    {200: Answer(EVENTS, _EVENTS_TEXT)},
+    {200: Answer(EVENTS, _EVENTS_TEXT, (GenerateResponse, errors.OipError))},
     _ERRORS,
     GenerateRequest,
     _EXAMPLE,
@@ -237,7 +237,7 @@ _GENERATE_STREAM = Doc(
 _INFER_STREAM = Doc(
     _GROUP,
     Text("Infer, part by part: each event is an answer of `infer`", "推理（逐片返回）：每个事件为一个 infer 响应"),
-    {200: Answer(EVENTS, _EVENTS_TEXT)},
+    {200: Answer(EVENTS, _EVENTS_TEXT, (JsonResponse, errors.OipError))},
     _ERRORS,
     JsonRequest,
     {"inputs": [{"name": "x", "datatype": "FP32", "shape": [1, 4], "data": [0.1, 0.2, 0.3, 0.4]}]},

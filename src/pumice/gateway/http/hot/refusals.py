@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from http import HTTPStatus
+from types import MappingProxyType
 
 import httptools
 import msgspec
@@ -11,16 +13,19 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 from pumice.gateway.http.errors import PROBLEM_JSON, OipError, is_oip_shaped, problem_document
 from pumice.gateway.http.hot.limits import HttpLimits
 
-_CODES = {
-    400: "malformed-http",
-    408: "too-slow",
-    413: "too-large",
-    414: "target-too-long",
-    431: "head-too-large",
-    501: "unsupported",
-    503: "overloaded",
-    505: "http-version",
-}
+CODES: Mapping[int, str] = MappingProxyType(
+    {
+        400: "malformed-http",
+        408: "too-slow",
+        413: "too-large",
+        414: "target-too-long",
+        431: "head-too-large",
+        501: "unsupported",
+        503: "overloaded",
+        505: "http-version",
+    }
+)
+"""Status of a refusal -> its kind, for programs; the OpenAPI document names each."""
 
 
 class Refused(Exception):
@@ -50,7 +55,7 @@ def last_words(refused: Refused, path: str, common: bytes) -> bytes:
         kind, body = "application/json", msgspec.json.encode(OipError(refused.detail))
     else:
         title = HTTPStatus(status).phrase
-        kind, body = PROBLEM_JSON, problem_document(status, _CODES[status], title, refused.detail, "")
+        kind, body = PROBLEM_JSON, problem_document(status, CODES[status], title, refused.detail, "")
     head = f"content-type: {kind}\r\ncontent-length: {len(body)}\r\nconnection: close\r\n"
     if status == HTTPStatus.SERVICE_UNAVAILABLE:
         head += "retry-after: 1\r\n"

@@ -53,8 +53,13 @@ function inside(path, method, operation) {
     form(path, method, operation, body),
     body ? [element("h3", {}, text("body")), schemaTree(body.schema, api)] : null,
     element("h3", {}, text("answers")),
-    element("table", { class: "rows" }, element("tbody", {}, Object.entries(operation.responses).map(answerRow))),
+    element("table", { class: "rows" }, element("tbody", {}, Object.entries(operation.responses).filter(ownAnswer).map(answerRow))),
   );
+}
+
+// what any connection may answer is referred to, and says nothing of this route
+function ownAnswer([, response]) {
+  return !response.$ref;
 }
 
 function answerRow([status, response]) {
