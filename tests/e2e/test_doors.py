@@ -29,7 +29,7 @@ from pumice.service.tasks import Tasks
 from tests.cli.command import pumice
 from tests.support.known import models_of
 from tests.support.server import RunningServer
-from tests.support.wire import body
+from tests.support.wire import body, until
 
 ROOT = Path(__file__).parents[2]
 MODELS = ("double=tests.support.models:Doubler", "other=tests.support.models:Doubler")
@@ -149,8 +149,46 @@ def test_tasks_are_held_against_their_model(locked: Locked) -> None:
     assert locked.get("/predict", locked.narrow.key, "POST", json=inputs).status_code == 403
     accepted = locked.get("/predict", locked.admin.key, "POST", json=inputs)
     assert accepted.status_code == 202
-    assert locked.get(accepted.headers["location"], locked.narrow.key).status_code == 403
     assert locked.get(accepted.headers["location"], locked.admin.key).status_code == 200
+
+
+def test_a_task_is_seen_by_the_key_that_handed_it_in_and_by_no_other(locked: Locked) -> None:
+    other = locked.store.create(KeyWish(name="equal", scopes=["manage:*", "infer:*", "read:*"]), "test")
+    until(lambda: locked.infer("double", other.key).status_code == 200)
+    accepted = locked.get("/predict", locked.admin.key, "POST", json={"model": "double", **body()})
+    assert accepted.status_code == 202
+    at = accepted.headers["location"]
+    wait = {"prefer": "wait=30", "authorization": f"Bearer {locked.admin.key}"}
+    done = httpx.get(locked.server.url + at, headers=wait, timeout=60)
+    assert done.json()["status"] == "completed"
+    for method in ("GET", "DELETE"):
+        for key in (other.key, locked.narrow.key):
+            answer = locked.get(at, key, method)
+            assert (answer.status_code, answer.json()) == (404, {"status": "not_found"})
+    headers = {"prefer": "wait=1", "authorization": f"Bearer {other.key}"}
+    assert httpx.get(locked.server.url + at, headers=headers, timeout=60).status_code == 404
+    assert locked.get(at, locked.admin.key).json() == done.json()
+    assert locked.get(at, locked.admin.key, "DELETE").status_code == 204
+    assert locked.get(at, locked.admin.key).status_code == 404
+
+
+def test_loads_and_unloads_are_written_down_with_who_asked_on_both_faces(locked: Locked) -> None:
+    model = "/v2/repository/models/other"
+    assert locked.get(f"{model}/load", locked.admin.key, "POST", json={}).status_code == 200
+    assert locked.get(f"{model}/unload", locked.narrow.key, "POST", json={}).status_code == 403
+    service = "/inference.GRPCInferenceService/RepositoryModelUnload"
+    named = b"\x12\x05other"
+    assert call(locked, service, locked.narrow.key, named)[0] is grpc.StatusCode.PERMISSION_DENIED
+    manager = locked.store.create(KeyWish(name="manager", scopes=["manage:double"]), "test")
+    until(lambda: locked.get("/v2/models/double", manager.key).status_code == 200)
+    assert call(locked, service, manager.key, named)[0] is grpc.StatusCode.PERMISSION_DENIED
+    acts = [(act["what"], act["who"], act["target"], str(act["result"]).partition(":")[0]) for act in locked.audited()]
+    admin, narrow, double = (f"key:{key.info.id}" for key in (locked.admin, locked.narrow, manager))
+    path = "POST /v2/repository/models/{model}"
+    assert (f"{path}/load", admin, {"model": "other"}, "done") in acts
+    assert (f"{path}/unload", narrow, {"model": "other"}, "denied") in acts
+    assert (service, narrow, {}, "denied") in acts  # turned away at the door: nobody has read what it asked for
+    assert (service, double, {"model": "other"}, "denied") in acts
 
 
 def test_the_client_sends_its_key(locked: Locked) -> None:

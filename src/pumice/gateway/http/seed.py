@@ -169,12 +169,14 @@ class _Seed:
         with counted(served, PROTOCOL, 202):
             inference, form = _inference(wanted, served)
             carry_headers(request, inference)
-            wish = TaskWish(form, ttl=wanted.ttl, webhook=wanted.webhook)
+            # never the address: who has proven nothing sees what all such callers handed in
+            caller = principal_of(request).caller
+            wish = TaskWish(form, caller, ttl=wanted.ttl, webhook=wanted.webhook)
             task_id = await self._tasks.submit(model, wanted.version, inference, wish)
         headers = {"location": f"/result/{path_segment(task_id)}"}
         if wait is not None:
             headers["preference-applied"] = f"wait={wait}"
-            record = await while_connected(request, self._tasks.wait(task_id, wait))
+            record = await while_connected(request, self._tasks.wait(task_id, wait, caller))
             if record.status != "processing":
                 return _result_reply(record, headers)
         return json_reply(Accepted(task_id), 202, headers)
@@ -182,13 +184,14 @@ class _Seed:
     async def result(self, request: Request) -> Response:
         task_id = parameter(request, "task_id")
         wait = preferred_wait(request.headers.getlist("prefer"))
+        caller = principal_of(request).caller
         headers = {} if wait is None else {"preference-applied": f"wait={wait}"}
         try:
             if wait is None:
-                record = await self._tasks.get(task_id)
+                record = await self._tasks.get(task_id, caller)
             else:
                 await read_body(request, self._context.max_body_bytes)
-                record = await while_connected(request, self._tasks.wait(task_id, wait))
+                record = await while_connected(request, self._tasks.wait(task_id, wait, caller))
         except TaskNotFound:
             return json_reply(NotFound(), 404)
         principal_of(request).permit(Verb.INFER, record.model)
@@ -196,9 +199,10 @@ class _Seed:
 
     async def delete(self, request: Request) -> Response:
         task_id = parameter(request, "task_id")
+        principal = principal_of(request)
         try:
-            principal_of(request).permit(Verb.INFER, (await self._tasks.get(task_id)).model)
-            record = await self._tasks.cancel(task_id)
+            principal.permit(Verb.INFER, (await self._tasks.get(task_id, principal.caller)).model)
+            record = await self._tasks.cancel(task_id, principal.caller)
         except TaskNotFound:
             return json_reply(NotFound(), 404)
         return Response(status_code=204) if record is None else _result_reply(record, {})
