@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from benchmarks.pairs import PAIRS
 from benchmarks.samples import Results, middle
 from benchmarks.servers import ECHO
 
@@ -43,6 +44,9 @@ def all_bounds(results: Results) -> list[Bound]:
         found += bounds_b(results)
     if "pumice" in results.servers("grpc"):
         found += bounds_grpc(results)
+    if "pumice" in results.servers("C"):
+        found += bounds_c(results)
+    found += bounds_pairs(results)
     if "pumice" in results.starts:
         found += bounds_start(results)
     failed = results.extras.get("failed_while_killing")
@@ -106,6 +110,29 @@ def bounds_grpc(results: Results) -> Iterator[Bound]:
             ratio = results.ratio(("grpc", callers), figure, "pumice", ECHO)
             yield Bound(f"gRPC, {callers} callers: {what} by a bare grpc.aio echo's", ratio, 1.4, "at most")
     yield Bound("gRPC: failed requests", results.failures("grpc", "pumice"), 0, "at most")
+
+
+def bounds_c(results: Results) -> Iterator[Bound]:
+    """The image as raw bytes: what moving large tensors costs."""
+    for peer in ("triton", "mosec", "litserve", "bentoml"):
+        ratio = results.ratio(("C", 8), "cpu_ms", "pumice", peer)
+        yield Bound(f"C, 8 connections: CPU per request by {peer}'s", ratio, 1.0, "at most")
+    alone = results.ratio(("C", 1), "cpu_ms", "pumice", "fastapi")
+    yield Bound("C, 1 connection: CPU per request by fastapi's", alone, 1.3, "at most")
+    yield Bound("C: failed requests", results.failures("C", "pumice"), 0, "at most")
+
+
+def bounds_pairs(results: Results) -> Iterator[Bound]:
+    """Pumice beside itself: what locks cost, and what many models cost."""
+    for pair, what, limit in ((PAIRS["doors"], "keys and limits on, by off", 1.15), (PAIRS["many"], "200 by 1", 1.1)):
+        if not results.servers(pair.key):
+            continue
+        plain, other = pair.ways
+        for connections in pair.connections:
+            ratio = results.ratio((pair.key, connections), "cpu_ms", other, plain)
+            yield Bound(f"{pair.key}, {connections} connections: CPU per request, {what}", ratio, limit, "at most")
+        failed = sum(results.failures(pair.key, way) for way in pair.ways)
+        yield Bound(f"{pair.key}: failed requests", failed, 0, "at most")
 
 
 def bounds_start(results: Results) -> Iterator[Bound]:

@@ -25,7 +25,7 @@ def run_kills(results: Results) -> None:
             killer.start()
             job = LoadJob(
                 url=up.url,
-                headers={"content-type": "application/json"},
+                headers=server.headers(workload),
                 bodies=server.bodies(workload),
                 connections=CONNECTIONS,
                 seconds=SECONDS,

@@ -16,6 +16,7 @@ PACKAGES = {
     "fastapi": "fastapi",
     "fastapi_batcher": "fastapi",
     "litserve": "litserve",
+    "bentoml": "bentoml",
 }
 
 

@@ -1,5 +1,6 @@
 """Where the benchmarks keep what they make: all of it under `.bench/`, which git ignores."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -12,7 +13,13 @@ RESULTS = BENCH / "results"
 LOGS = BENCH / "logs"
 PEERS = HERE / "peers"
 MLP = MODELS / "mlp.onnx"
+IMAGE = MODELS / "image.onnx"
 MINILM = MODELS / "minilm.onnx"
+
+
+def environment() -> dict[str, str]:
+    """Returns what servers start with: compiled files are written and used, as by installed ones."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 
 def peer_python(peer: str) -> Path:

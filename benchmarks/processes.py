@@ -18,8 +18,6 @@ from benchmarks import paths
 from benchmarks.servers import Server
 from benchmarks.workloads import Workload
 
-START_LIMIT = 60.0
-"""Seconds until a server must have answered."""
 STOP_LIMIT = 5.0
 """Seconds that a server has to end by itself."""
 
@@ -62,11 +60,10 @@ def running(server: Server, workload: Workload) -> Iterator[Running]:
     paths.LOGS.mkdir(parents=True, exist_ok=True)
     log = paths.LOGS / f"{server.name}-{workload.key}.log"
     scratch = Path(tempfile.mkdtemp(prefix="bench-"))
-    # servers start from compiled files, as installed ones do, whatever this shell says
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    environment |= {"TMPDIR": str(scratch), "PUMICE_HOME": str(scratch / "home")}
+    environment = paths.environment() | {"TMPDIR": str(scratch), "PUMICE_HOME": str(scratch / "home")}
     port = free_port()
-    body, answer_is_right = server.bodies(workload)[0], check_function(server.check)
+    body, headers = server.bodies(workload)[0], server.headers(workload)
+    answer_is_right = check_function(server.check)
     began = time.perf_counter()
     with log.open("wb") as out:
         process = subprocess.Popen(
@@ -79,8 +76,8 @@ def running(server: Server, workload: Workload) -> Iterator[Running]:
         )
     try:
         path = server.path(workload)
-        while not _answers(port, path, body, answer_is_right):
-            if process.poll() is not None or time.perf_counter() - began > START_LIMIT:
+        while not _answers(port, path, body, headers, answer_is_right):
+            if process.poll() is not None or time.perf_counter() - began > server.start_limit:
                 end = log.read_text(errors="replace")[-1500:]
                 raise NotReady(f"{server.name} gave no right answer for workload {workload.key}; its log ends:\n{end}")
             time.sleep(0.01)
@@ -96,10 +93,12 @@ def check_function(name: str) -> Callable[[int, bytes], bool]:
     return getattr(import_module(module), function)
 
 
-def _answers(port: int, path: str, body: bytes, answer_is_right: Callable[[int, bytes], bool]) -> bool:
+def _answers(
+    port: int, path: str, body: bytes, headers: dict[str, str], answer_is_right: Callable[[int, bytes], bool]
+) -> bool:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
     try:
-        connection.request("POST", path, body, {"content-type": "application/json"})
+        connection.request("POST", path, body, headers)
         answer = connection.getresponse()
         text = answer.read()
         return answer.status == 200 and answer_is_right(0, text)

@@ -3,6 +3,7 @@
 from statistics import median
 
 from benchmarks.bounds import Bound, all_bounds
+from benchmarks.pairs import PAIRS, WAYS
 from benchmarks.samples import Results
 from benchmarks.servers import ECHO, SERVERS, TITLES, demo_server
 from benchmarks.workloads import WORKLOADS
@@ -33,7 +34,7 @@ def load_table(results: Results, workload: str) -> Table:
                 values = [results.median(workload, server, connections, figure) or 0.0 for figure in figures]
                 failed = sum(sum(sample.failures.values()) for sample in samples.values())
                 shown = [f"{values[0]:,.0f}", f"{values[1]:.3f}", f"{values[2]:.3f}", f"{values[3]:.4f}"]
-                rows.append([SERVERS[server].title, str(connections), *shown, str(failed)])
+                rows.append([(TITLES | WAYS)[server], str(connections), *shown, str(failed)])
     return rows
 
 
@@ -81,7 +82,7 @@ def bound_table(bounds: list[Bound]) -> Table:
 def sections(results: Results) -> list[tuple[str, Table]]:
     """Returns everything that was measured, as titled tables."""
     found = []
-    for key, workload in WORKLOADS.items():
+    for key, workload in (WORKLOADS | PAIRS).items():
         if results.servers(key):
             found.append((f"{key}: {workload.title}", load_table(results, key)))
     if results.servers("grpc"):

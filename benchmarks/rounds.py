@@ -39,6 +39,8 @@ def run_rounds(plan: Plan, workload: Workload, results: Results) -> None:
             print(f"B round {number + 1}: bare ONNX Runtime {results.bare[-1]}", flush=True)
         turn = number % len(plan.servers)
         for name in plan.servers[turn:] + plan.servers[:turn]:
+            if workload.key not in SERVERS[name].workloads:
+                continue
             try:
                 measure(plan, workload, SERVERS[name], number, results)
             except NotReady as problem:
@@ -60,7 +62,8 @@ def one_load(plan: Plan, up: Running, connections: int, number: int) -> Sample:
     found = run_load(
         LoadJob(
             url=up.url,
-            headers={"content-type": "application/json"},
+            paths=tuple(f"/v2/models/{model}/infer" for model in up.server.models),
+            headers=up.server.headers(up.workload),
             bodies=up.server.bodies(up.workload),
             connections=connections,
             seconds=plan.seconds,

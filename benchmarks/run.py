@@ -18,6 +18,7 @@ from benchmarks.bounds import all_bounds
 from benchmarks.chart import draw
 from benchmarks.kills import run_kills
 from benchmarks.machine import machine, version
+from benchmarks.pairs import PAIRS, run_pair
 from benchmarks.report import as_markdown, as_text
 from benchmarks.rounds import Plan, run_rounds
 from benchmarks.samples import Results
@@ -26,15 +27,13 @@ from benchmarks.setup_peers import setup
 from benchmarks.startup import run_startup
 from benchmarks.workloads import WORKLOADS
 
-PARTS = (*WORKLOADS, grpc.KEY, "start", "kills")
+PARTS = (*WORKLOADS, grpc.KEY, *PAIRS, "start", "kills")
 
 
 def arguments() -> argparse.Namespace:
     """Reads the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        "--workload", default=",".join(PARTS), help="which parts: A, B, grpc, start, kills; comma-separated"
-    )
+    parser.add_argument("--workload", default=",".join(PARTS), help=f"which parts: {', '.join(PARTS)}; comma-separated")
     parser.add_argument("--peers", default=",".join(SERVERS), help="which servers, pumice among them; comma-separated")
     parser.add_argument("--connections", default="", help="only these numbers of connections; comma-separated")
     parser.add_argument("--rounds", type=int, default=5, help="rounds over all servers")
@@ -69,6 +68,8 @@ def run(given: argparse.Namespace) -> Results:
             run_startup(servers, given.starts, results)
         elif key == "kills":
             run_kills(results)
+        elif key in PAIRS:
+            run_pair(plan, PAIRS[key], results)
         else:
             run_rounds(plan, WORKLOADS[key], results)
         write(results)  # what has been measured is kept if a later part breaks

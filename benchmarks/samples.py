@@ -14,7 +14,7 @@ class Sample:
 
     Attributes:
         round: Number of the round, from 0.
-        workload: `A`, `B` or `grpc`.
+        workload: Its key, that of a pair, or `grpc`.
         server: Its name.
         connections: How many connections were kept busy.
         requests: Right answers in the window.

@@ -17,7 +17,11 @@ class Server:
         command: Gives the command line for a workload and a port.
         path: Gives the path that takes requests.
         bodies: Gives the request bodies.
+        headers: Gives their headers.
         check: Which function of `answers` reads its answers.
+        workloads: Keys of those that it serves.
+        models: If not empty, models that are asked in turn.
+        start_limit: Seconds until it must have answered.
     """
 
     name: str
@@ -25,7 +29,11 @@ class Server:
     command: Callable[[Workload, int], list[str]]
     path: Callable[[Workload], str]
     bodies: Callable[[Workload], tuple[bytes, ...]]
+    headers: Callable[[Workload], dict[str, str]]
     check: str
+    workloads: str = "ABC"
+    models: tuple[str, ...] = ()
+    start_limit: float = 60.0
 
 
 def _peer_command(peer: str) -> Callable[[Workload, int], list[str]]:
@@ -38,14 +46,17 @@ def _peer_command(peer: str) -> Callable[[Workload, int], list[str]]:
 
 
 def _pumice_command(workload: Workload, port: int) -> list[str]:
-    replicas = "1" if workload.key == "A" else "2"
+    replicas = "2" if workload.key == "B" else "1"
     source = f"{workload.name}={workload.model}"
     ports = ["--port", str(port), "--grpc-port", "0"]
     return [str(paths.pumice_command()), "serve", source, *ports, "--replicas", replicas, "--threads", "1"]
 
 
-def _plain_peer(name: str, title: str, path: str) -> Server:
-    return Server(name, title, _peer_command(name), lambda _: path, Workload.plain_bodies, "benchmarks.answers:plain")
+def _plain_peer(name: str, title: str, path: str, workloads: str = "ABC") -> Server:
+    bodies, headers = Workload.plain_bodies, Workload.plain_headers
+    return Server(
+        name, title, _peer_command(name), lambda _: path, bodies, headers, "benchmarks.answers:plain", workloads
+    )
 
 
 def _oip_path(workload: Workload) -> str:
@@ -53,7 +64,7 @@ def _oip_path(workload: Workload) -> str:
 
 
 def _oip_server(name: str, title: str, command: Callable[[Workload, int], list[str]]) -> Server:
-    return Server(name, title, command, _oip_path, Workload.oip_bodies, "benchmarks.answers:oip")
+    return Server(name, title, command, _oip_path, Workload.oip_bodies, Workload.oip_headers, "benchmarks.answers:oip")
 
 
 SERVERS = {
@@ -65,6 +76,7 @@ SERVERS = {
         _plain_peer("fastapi", "FastAPI + onnxruntime", "/predict"),
         _plain_peer("fastapi_batcher", "FastAPI + 30-line batcher", "/predict"),
         _plain_peer("litserve", "LitServe", "/predict"),
+        _plain_peer("bentoml", "BentoML", "/predict", "C"),
     )
 }
 
@@ -83,4 +95,6 @@ def demo_server() -> Server:
         return [str(paths.pumice_command()), "serve", f"sentiment={model}", "--port", str(port), "--grpc-port", "0"]
 
     path, check = "/v2/models/sentiment/infer", "benchmarks.answers:labelled"
-    return Server("pumice-demo", "Pumice, demo model", command, lambda _: path, lambda _: (body,), check)
+    return Server(
+        "pumice-demo", "Pumice, demo model", command, lambda _: path, lambda _: (body,), Workload.plain_headers, check
+    )

@@ -1,4 +1,4 @@
-"""Sets up what the benchmark compares with, once: a virtual environment a peer, and the two models.
+"""Sets up what the benchmark compares with, once: a virtual environment a peer, and the models.
 
     python -m benchmarks.setup_peers [PEER ...] [--no-models]
 
@@ -15,7 +15,7 @@ from pathlib import Path
 
 from benchmarks import paths
 
-PEERS = ("fastapi", "fastapi_batcher", "litserve", "mosec", "triton")
+PEERS = ("fastapi", "fastapi_batcher", "litserve", "mosec", "triton", "bentoml")
 TORCH = "torch==2.13.0"
 """Installed first and alone: later packages then keep it, and a CPU build is taken where the index has one."""
 SYSTEM_PYTHON = os.environ.get("BENCH_TRITON_PYTHON", "/usr/bin/python3")
@@ -57,11 +57,15 @@ def setup_peer(peer: str) -> None:
 
 
 def setup_models() -> None:
-    """Builds the two models where they are missing or their recipe has changed."""
+    """Builds the models where they are missing or their recipe has changed."""
     recipes = paths.HERE / "models"
     requirements = recipes / "requirements.txt"
     where = paths.BENCH / "models-venv"
-    for name, target in (("build_mlp.py", paths.MLP), ("build_minilm.py", paths.MINILM)):
+    for name, target in (
+        ("build_mlp.py", paths.MLP),
+        ("build_minilm.py", paths.MINILM),
+        ("build_image.py", paths.IMAGE),
+    ):
         stamp = target.with_suffix(".key")
         key = key_of((recipes / name).read_text(), requirements.read_text())
         if target.exists() and stamp.exists() and stamp.read_text() == key:
@@ -86,7 +90,7 @@ def main() -> None:
     """The command."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("peers", nargs="*", default=list(PEERS), help="which peers; all when none is named")
-    parser.add_argument("--no-models", action="store_true", help="leave the two models alone")
+    parser.add_argument("--no-models", action="store_true", help="leave the models alone")
     chosen = parser.parse_args()
     unknown = sorted(set(chosen.peers) - set(PEERS))
     if unknown:

@@ -17,7 +17,8 @@ def run_startup(servers: tuple[str, ...], repeats: int, results: Results) -> Non
     for number in range(repeats):
         turn = number % len(servers)
         for name in servers[turn:] + servers[:turn]:
-            cold_start(SERVERS[name], results)
+            if "A" in SERVERS[name].workloads:
+                cold_start(SERVERS[name], results)
         if "pumice" in servers:
             cold_start(demo_server(), results)
     if "pumice" in servers:

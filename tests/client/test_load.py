@@ -23,6 +23,12 @@ PLAIN = HEAD + b'Content-Length: 9\r\n\r\n{"y":[7]}'
 CHUNKED = HEAD + b'Transfer-Encoding: chunked\r\n\r\n4\r\n{"y"\r\n5\r\n:[7]}\r\n0\r\n\r\n'
 CLOSING = HEAD + b'Connection: close\r\nContent-Length: 9\r\n\r\n{"y":[7]}'
 BUSY = b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 4\r\n\r\nbusy"
+ECHOED = (b"a", b"b", b"c", b"d", b"e", b"f")
+
+
+def is_echo(index: int, answer: bytes) -> bool:
+    """Runs in the generator: whether the answer is the body that it says it sent."""
+    return answer == ECHOED[index]
 
 
 class Server:
@@ -64,6 +70,9 @@ class Server:
             return bool(await reader.read())  # until the client gives up
         if path == "/drop" and sum(self.bodies.values()) % 5 == 0:
             return False
+        if path.startswith("/echo"):
+            writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%b" % (length, body))
+            return True
         for piece in self.answers.get(path, [PLAIN]):
             writer.write(piece)
             await writer.drain()
@@ -108,6 +117,18 @@ def test_keeps_connections_open_and_sends_headers() -> None:
     assert server.heads[0].startswith(b"POST /plain?a=1 HTTP/1.1\r\nhost: 127.0.0.1:")
     assert b"x-key: k\r\n" in server.heads[0]
     assert b"ignored" not in server.heads[0]
+
+
+def test_paths_take_turns_with_the_right_bodies() -> None:
+    server = Server()
+    paths = [f"/echo/{number}" for number in range(4)]
+    result = drive(
+        "/mute", server, requests=48, connections=3, paths=paths, bodies=ECHOED, check="tests.client.test_load:is_echo"
+    )
+    assert (result.requests, result.failures) == (48, {})
+    assert server.bodies == dict.fromkeys(ECHOED, 8)
+    asked = Counter(head.split()[1].decode() for head in server.heads)
+    assert asked == dict.fromkeys(paths, 12)
 
 
 def test_time_window_after_warm_up() -> None:
@@ -181,6 +202,8 @@ def test_open_loop_shows_the_queue_of_a_slow_server() -> None:
         ("check", "no.such.module:f"),
         ("check", "json:nothing"),
         ("headers", {"a": "b\r\nc: d"}),
+        ("paths", ["/a", "b"]),
+        ("paths", ["/a b"]),
     ],
 )
 def test_wrong_jobs_name_the_field(field: str, value: object) -> None:

@@ -11,8 +11,10 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 import uvicorn
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 from pydantic import BaseModel
+
+IMAGE = (1, 3, 224, 224)
 
 
 class Row(BaseModel):
@@ -50,20 +52,26 @@ def create_app() -> FastAPI:
         (embedding,) = session.run(None, feed)
         return Answer(output=embedding[0].tolist())
 
-    app.post("/predict")(predict_row if os.environ["PEER_WORKLOAD"] == "A" else predict_tokens)
+    async def predict_image(request: Request) -> Answer:
+        x = np.frombuffer(await request.body(), np.float32).reshape(IMAGE)
+        (y,) = session.run(None, {"x": x})
+        return Answer(output=y[0].tolist())
+
+    endpoints = {"A": predict_row, "B": predict_tokens, "C": predict_image}
+    app.post("/predict")(endpoints[os.environ["PEER_WORKLOAD"]])
     return app
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--workload", choices=["A", "B"], required=True)
+    parser.add_argument("--workload", choices=["A", "B", "C"], required=True)
     parser.add_argument("--model", required=True)
     parser.add_argument("--port", type=int, required=True)
     given = parser.parse_args()
     os.environ.update(PEER_MODEL=given.model, PEER_WORKLOAD=given.workload)
     here = Path(__file__).resolve().parent
     sys.path.insert(0, str(here))
-    workers = 1 if given.workload == "A" else 2
+    workers = 2 if given.workload == "B" else 1
     uvicorn.run(
         "server:create_app", factory=True, app_dir=str(here), port=given.port, workers=workers, log_level="warning"
     )

@@ -11,10 +11,13 @@ from contextlib import asynccontextmanager
 import numpy as np
 import onnxruntime
 import uvicorn
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 from pydantic import BaseModel
 
 Feed = dict[str, np.ndarray]
+IMAGE = (3, 224, 224)
+BATCHES = {"A": (1, 32), "B": (2, 16), "C": (1, 8)}
+"""Threads and rows of a batch."""
 
 
 class Row(BaseModel):
@@ -85,7 +88,7 @@ class Batcher:
 
 
 def create_app(workload: str, model: str) -> FastAPI:
-    batcher = Batcher(load(model), 1 if workload == "A" else 2, 32 if workload == "A" else 16, 0.002)
+    batcher = Batcher(load(model), *BATCHES[workload], 0.002)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI):
@@ -105,13 +108,17 @@ def create_app(workload: str, model: str) -> FastAPI:
         }
         return Answer(output=(await batcher.infer(feed)).tolist())
 
-    app.post("/predict")(predict_row if workload == "A" else predict_tokens)
+    async def predict_image(request: Request) -> Answer:
+        x = np.frombuffer(await request.body(), np.float32).reshape(IMAGE)
+        return Answer(output=(await batcher.infer({"x": x})).tolist())
+
+    app.post("/predict")({"A": predict_row, "B": predict_tokens, "C": predict_image}[workload])
     return app
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--workload", choices=["A", "B"], required=True)
+    parser.add_argument("--workload", choices=["A", "B", "C"], required=True)
     parser.add_argument("--model", required=True)
     parser.add_argument("--port", type=int, required=True)
     given = parser.parse_args()

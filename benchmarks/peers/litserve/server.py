@@ -1,10 +1,12 @@
 """LitServe with its batching; workload B gets two workers of one thread."""
 
 import argparse
+from typing import Annotated
 
 import litserve
 import numpy as np
 import onnxruntime
+from fastapi import Body
 
 
 def load(path: str) -> onnxruntime.InferenceSession:
@@ -43,13 +45,18 @@ class TokensAPI(RowAPI):
         return self.session.run(None, {"input_ids": x[:, 0], "attention_mask": x[:, 1]})[0]
 
 
+class ImageAPI(RowAPI):
+    def decode_request(self, request: Annotated[bytes, Body()]):
+        return np.frombuffer(request, np.float32).reshape(3, 224, 224)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--workload", choices=["A", "B"], required=True)
+    parser.add_argument("--workload", choices=["A", "B", "C"], required=True)
     parser.add_argument("--model", required=True)
     parser.add_argument("--port", type=int, required=True)
     given = parser.parse_args()
-    kind, size, workers = (RowAPI, 32, 1) if given.workload == "A" else (TokensAPI, 16, 2)
+    kind, size, workers = {"A": (RowAPI, 32, 1), "B": (TokensAPI, 16, 2), "C": (ImageAPI, 8, 1)}[given.workload]
     api = kind(max_batch_size=size, batch_timeout=0.002)
     api.model_path = given.model
     server = litserve.LitServer(api, accelerator="cpu", workers_per_device=workers, fast_queue=True)

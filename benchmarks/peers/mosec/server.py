@@ -11,7 +11,7 @@ from mosec import Server, Worker
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--workload", choices=["A", "B"], required=True)
+    parser.add_argument("--workload", choices=["A", "B", "C"], required=True)
     parser.add_argument("--model", required=True)
     parser.add_argument("--port", type=int, required=True)
     return parser.parse_args()
@@ -39,6 +39,14 @@ class TokensWorker(RowWorker):
         return [{"output": row} for row in self.session.run(None, feed)[0].tolist()]
 
 
+class ImageWorker(RowWorker):
+    def deserialize(self, data):
+        return np.frombuffer(data, np.float32).reshape(3, 224, 224)
+
+    def forward(self, data):
+        return [{"output": row} for row in self.session.run(None, {"x": np.stack(data)})[0].tolist()]
+
+
 def main() -> None:
     given = arguments()
     os.environ["PEER_MODEL"] = given.model
@@ -46,6 +54,8 @@ def main() -> None:
     server = Server()
     if given.workload == "A":
         server.append_worker(RowWorker, num=1, max_batch_size=32, max_wait_time=1, timeout=30)
+    elif given.workload == "C":
+        server.append_worker(ImageWorker, num=1, max_batch_size=8, max_wait_time=1, timeout=30)
     else:
         server.append_worker(TokensWorker, num=2, max_batch_size=16, max_wait_time=1, timeout=30)
     server.run()

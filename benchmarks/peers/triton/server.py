@@ -32,6 +32,13 @@ input [
 output [ { name: "embedding", data_type: TYPE_FP32, dims: [ 384 ] } ]
 """
 
+C = """
+input [ { name: "x", data_type: TYPE_FP32, dims: [ 3, 224, 224 ] } ]
+output [ { name: "y", data_type: TYPE_FP32, dims: [ 3 ] } ]
+"""
+MODELS = {"A": ("mlp", 32, 1, A), "B": ("minilm", 16, 2, B), "C": ("image", 8, 1, C)}
+"""Name, rows of a batch, instances and tensors."""
+
 
 def make_backends(where: Path, home: Path) -> None:
     """Lays out the backend directory: the Python backend with the stub of our Python version beside it."""
@@ -44,7 +51,7 @@ def make_backends(where: Path, home: Path) -> None:
 
 def make_repository(where: Path, workload: str, path: str) -> None:
     """Lays out Triton's model repository with one model."""
-    name, size, count, tensors = ("mlp", 32, 1, A) if workload == "A" else ("minilm", 16, 2, B)
+    name, size, count, tensors = MODELS[workload]
     model = where / name
     (model / "1").mkdir(parents=True)
     (model / "config.pbtxt").write_text(CONFIG.format(name=name, size=size, count=count, path=path) + tensors)
@@ -53,7 +60,7 @@ def make_repository(where: Path, workload: str, path: str) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--workload", choices=["A", "B"], required=True)
+    parser.add_argument("--workload", choices=["A", "B", "C"], required=True)
     parser.add_argument("--model", required=True)
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--grpc-port", type=int, help="gRPC too, here; else none")

@@ -9,7 +9,7 @@ from pumice.domain.errors import BadSetting
 
 
 class LoadJob(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One load run against one URL.
+    """One load run against one server.
 
     The loop is closed by default: every connection sends its next request when the last one is answered. With a
     `rate` it is open: requests fall due at random (Poisson) times whether or not the server keeps up, and latency
@@ -17,6 +17,7 @@ class LoadJob(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     Attributes:
         url: Where every request goes, `http://` or `https://`.
+        paths: When not empty, paths on that host which take the place of the URL's own, in turn like the bodies.
         method: HTTP method.
         headers: Sent with every request; `host` and `content-length` are set for you.
         bodies: Bodies, sent in turn over all connections. At least one, which may be empty.
@@ -34,6 +35,7 @@ class LoadJob(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """
 
     url: str
+    paths: tuple[str, ...] = ()
     method: Literal["GET", "POST", "PUT", "DELETE"] = "POST"
     headers: dict[str, str] = {}
     bodies: tuple[bytes, ...] = (b"",)
@@ -63,6 +65,7 @@ class LoadJob(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         parts = urlsplit(self.url)
         return [
             ("url", parts.scheme in {"http", "https"} and bool(parts.hostname), "http://host:port/path or https://…"),
+            ("paths", all(map(_is_path, self.paths)), "/…, in ASCII without spaces"),
             ("headers", not any(map(_breaks_line, [*self.headers, *self.headers.values()])), "ASCII, on one line"),
             ("bodies", len(self.bodies) > 0, "at least one, which may be empty"),
             ("connections", self.connections >= 1, "1 or more"),
@@ -74,6 +77,10 @@ class LoadJob(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
             ("check", not self.check or all(self.check.partition(":")), "module:function"),
             ("check_every", self.check_every >= 1, "1 or more"),
         ]
+
+
+def _is_path(text: str) -> bool:
+    return text.startswith("/") and text.isascii() and text.isprintable() and " " not in text
 
 
 def _breaks_line(text: str) -> bool:

@@ -107,7 +107,7 @@ class LoadPool:
         # With another connection free, waiting since `due` is the generator's own delay, not the server's.
         started = now if self._idle else due
         self._index = (self._index + 1) % len(self._requests)
-        connection.send(self._requests[self._index], self._index, started)
+        connection.send(self._requests[self._index], self._index % len(self._job.bodies), started)
 
     def _wake(self) -> None:
         """Send what is due over the free connections, and come again when more falls due."""

@@ -1,5 +1,6 @@
 """HTTP/1.1 from the client's side: the bytes of requests, and answers read as cheaply as is still right."""
 
+from math import lcm
 from urllib.parse import urlsplit
 
 import httptools
@@ -8,15 +9,24 @@ from pumice.client.load.job import LoadJob
 
 
 def request_bytes(job: LoadJob) -> list[bytes]:
-    """Build the complete request of every body of the job."""
+    """Build complete requests, to be sent in turn.
+
+    Returns:
+        Request `i` carries body `i` modulo the number of bodies; every path gets every body that its turns meet.
+    """
     parts = urlsplit(job.url)
-    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    fixed = {"host", "content-length"}
-    lines = [f"{job.method} {target} HTTP/1.1", f"host: {parts.netloc.rpartition('@')[2]}"]
-    lines += [f"{name}: {value}" for name, value in job.headers.items() if name.lower() not in fixed]
-    head = "\r\n".join(lines).encode("ascii")
+    own = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    heads = [_head(job, target, parts.netloc.rpartition("@")[2]) for target in job.paths or (own,)]
     bare = job.method in {"GET", "DELETE"}
-    return [_one_request(head, body, bare=bare) for body in job.bodies]
+    turns = range(lcm(len(heads), len(job.bodies)))
+    return [_one_request(heads[i % len(heads)], job.bodies[i % len(job.bodies)], bare=bare) for i in turns]
+
+
+def _head(job: LoadJob, target: str, host: str) -> bytes:
+    fixed = {"host", "content-length"}
+    lines = [f"{job.method} {target} HTTP/1.1", f"host: {host}"]
+    lines += [f"{name}: {value}" for name, value in job.headers.items() if name.lower() not in fixed]
+    return "\r\n".join(lines).encode("ascii")
 
 
 def _one_request(head: bytes, body: bytes, *, bare: bool) -> bytes:
