@@ -16,28 +16,29 @@ from typing import TYPE_CHECKING, Any
 from pumice.app.channel import Channel, ChannelLost
 from pumice.app.doorway import Entrance
 from pumice.app.faces import door, freeze, grpc_server, http_server, make_tasks
-from pumice.app.front_models import FrontModels
 from pumice.app.messages import (
     Attached,
     Begin,
+    End,
     Failed,
+    Flip,
     News,
     Observe,
     Observed,
     Open,
     Ping,
     Report,
+    Retire,
     Serve,
     Stop,
     ToFront,
 )
+from pumice.app.mirror import Mirror
 from pumice.config import Settings
 from pumice.domain.errors import ModelNotReady, PumiceError
 from pumice.observe.logs import set_up_logs
 from pumice.observe.observed import Observation
-from pumice.observe.report import report_of, sum_up
-from pumice.runtime.front.pulse import Pulse
-from pumice.runtime.front.version import ServedVersion
+from pumice.observe.report import sum_up
 from pumice.service.catalog import Catalog
 from pumice.service.inference import Inference
 
@@ -68,11 +69,11 @@ class Front:
         self._stopping = asyncio.Event()
         self._finished = False
         self._opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._pulse = Pulse()
+        self._introduced = asyncio.Event()
         self._settings = Settings()
-        self._versions: dict[int, ServedVersion] = {}
         self._connecting: set[asyncio.Task[object]] = set()
-        self.catalog = Catalog([])
+        self.catalog = Catalog()
+        self.models = Mirror(self.catalog, self._channel)
         self.inference = Inference(self.catalog, self)
 
     async def run(self, control: socket.socket) -> None:
@@ -105,11 +106,11 @@ class Front:
         settings = self._settings
         async with door(settings) as access:
             tasks = make_tasks(settings, self.inference)
-            models = FrontModels(self.catalog)
-            http = http_server(settings, self.inference, tasks, models, access)
+            http = http_server(settings, self.inference, tasks, self.models, access)
             serving = await _start(http)
             entrance = Entrance(self._handoff, lambda connection: self._take(http, connection))
-            grpc = await grpc_server(settings, self.inference, models, access, shared=True)
+            await self._introduced.wait()
+            grpc = await grpc_server(settings, self.inference, self.models, access, shared=True)
             await tasks.start()
             entrance.open()
             self._opened.set_result(None)
@@ -129,7 +130,7 @@ class Front:
         http.should_exit = True
         await serving
         await http.shutdown([])
-        await asyncio.gather(*(served.stop() for served in self._versions.values()))
+        await self.models.stop()
 
     def _take(self, http: uvicorn.Server, connection: socket.socket) -> None:
         config, loop = http.config, asyncio.get_running_loop()
@@ -146,38 +147,36 @@ class Front:
     # -- what the parent says
 
     def _told(self, message: ToFront) -> None:
+        models = self.models
         if isinstance(message, Begin):
-            self._begun.set_result(message)
             self._settings = message.settings
+            models.begin(message.settings)
+            self._begun.set_result(message)
         elif isinstance(message, Serve):
-            self._add(message)
+            models.serve(message)
         elif isinstance(message, News):
-            served = self._versions.get(message.key)
-            if served is not None:
-                served.told(message.news)
+            models.news(message)
+        elif isinstance(message, Flip):
+            models.flip(message)
+        elif isinstance(message, End):
+            models.end(message)
         elif isinstance(message, Stop):
             _log.info("stopping")
             self._stopping.set()
 
     async def _asked(self, message: ToFront) -> object:
         if isinstance(message, Open):
+            self._introduced.set()
             await asyncio.shield(self._opened)
         elif isinstance(message, Attached):
-            await asyncio.gather(*(served.until_ready() for served in self._versions.values()))
+            await self.models.attached(message.keys)
+        elif isinstance(message, Retire):
+            await self.models.retire(message.key)
         elif isinstance(message, Report):
-            return [report_of(served) for served in self.catalog.all()]
+            return self.models.reports()
         elif not isinstance(message, Ping):
             raise PumiceError
         return True
-
-    def _add(self, message: Serve) -> None:
-        settings = self._settings
-        # each front holds its part of what may wait
-        most = -(-settings.max_queue // settings.workers)
-        served = ServedVersion(message.settings, self._pulse, max_queue=most, cache_ttl=settings.cache_ttl)
-        self._versions[message.key] = served
-        self.catalog.put(served)
-        served.start()
 
     def _orphaned(self) -> None:
         if not self._finished:

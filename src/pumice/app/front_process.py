@@ -11,8 +11,7 @@ import sys
 from collections.abc import Awaitable, Callable
 
 from pumice.app.channel import Channel, ChannelLost
-from pumice.app.messages import Failed, Observe, Ping, Report, ToParent
-from pumice.domain.errors import PumiceError
+from pumice.app.messages import Failed, Ping, Report, ToParent
 from pumice.observe.report import VersionReport
 
 _log = logging.getLogger("pumice.front")
@@ -29,7 +28,8 @@ class FrontProcess:
 
     Args:
         number: Counts the fronts from 1.
-        observe: Answers a front that asks what all have counted.
+        told: Called with what it tells.
+        asked: Called with what it asks; gives the answer.
 
     Attributes:
         number: Counts the fronts from 1.
@@ -42,13 +42,15 @@ class FrontProcess:
         gone: Done when its process has ended; gives the exit code.
     """
 
-    def __init__(self, number: int, observe: Callable[[], Awaitable[object]]) -> None:
+    def __init__(
+        self, number: int, told: Callable[[ToParent], None], asked: Callable[[ToParent], Awaitable[object]]
+    ) -> None:
         self.number = number
         self.serving = False
         self.reports: list[VersionReport] = []
         self.cpu_seconds = 0.0
         self.problem = ""
-        self._observe = observe
+        self._tell = told
         self._missed = 0
         self._pinging: asyncio.Task[None] | None = None
         control, theirs = socket.socketpair()
@@ -62,7 +64,7 @@ class FrontProcess:
                 pass_fds=fds,
                 stdin=subprocess.DEVNULL,
             )
-        self.channel: Channel[ToParent] = Channel(ToParent, self._told, self._asked, self._lost)
+        self.channel: Channel[ToParent] = Channel(ToParent, self._told, asked, self._lost)
         self.gone: asyncio.Future[int] = asyncio.get_running_loop().create_future()
 
     @property
@@ -111,11 +113,8 @@ class FrontProcess:
     def _told(self, message: ToParent) -> None:
         if isinstance(message, Failed):
             self.problem = message.problem
-
-    async def _asked(self, message: ToParent) -> object:
-        if isinstance(message, Observe):
-            return await self._observe()
-        raise PumiceError
+        else:
+            self._tell(message)
 
     def _lost(self) -> None:
         self.serving = False

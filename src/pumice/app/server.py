@@ -10,17 +10,17 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pumice.app.first import first_versions, models_options
 from pumice.app.launcher import ReplicaLauncher
 from pumice.config import Settings
 from pumice.domain.errors import BadSetting
-from pumice.engines.layout import expand_versions
 from pumice.runtime.front.folder import remove_run_folder
 
 if TYPE_CHECKING:
     import uvicorn
 
     from pumice.service.catalog import Catalog
-    from pumice.service.models import Models, ModelsOptions
+    from pumice.service.models import Models
 
 _log = logging.getLogger("pumice")
 
@@ -40,14 +40,8 @@ class Server:
         self._settings = settings
         self._launcher = ReplicaLauncher(settings, environ)
         self._models = [settings.of_model(model) for model in settings.models]
-        lazy = bool(settings.memory_budget or settings.max_loaded)
         try:
-            self._running = [
-                self._launcher.begin(version)
-                for model in self._models
-                if (model.preload if model.preload is not None else not lazy)
-                for version in expand_versions(model)
-            ]
+            self._running = [self._launcher.begin(version) for version in first_versions(settings, self._models)]
         except BaseException:
             remove_run_folder()
             raise
@@ -74,7 +68,7 @@ class Server:
 
         self._launcher.watch()
         catalog = Catalog()
-        models = Models(catalog, self._launcher, self._models_options(), self._settings.of_model)
+        models = Models(catalog, self._launcher, models_options(self._settings, self._models), self._settings.of_model)
         try:
             for model in self._models:
                 models.register(model, [served for served in self._running if served.name == model.name])
@@ -128,22 +122,6 @@ class Server:
             await stopping
             _log.info("stopping")
             catalog.closing = True
-
-    def _models_options(self) -> ModelsOptions:
-        from pumice.service.models import ModelsOptions, roots_of
-
-        settings = self._settings
-        roots, modules = roots_of(self._models)
-        return ModelsOptions(
-            load_timeout=settings.load_timeout,
-            max_queue=settings.max_queue,
-            memory_budget=settings.memory_budget,
-            max_loaded=settings.max_loaded,
-            roots=(*roots, settings.home_path, *map(Path, settings.model_roots)),
-            modules=modules,
-            uploads=settings.home_path / "uploads",
-            max_upload_bytes=settings.max_body_bytes,
-        )
 
 
 @contextlib.asynccontextmanager

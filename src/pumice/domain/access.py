@@ -164,14 +164,16 @@ def draw(bucket: Bucket | None, rate: Rate, wanted: int, now: float) -> tuple[Bu
         bucket: As it stood; None: nobody has drawn yet, it is full.
         rate: How fast it fills, and how much it holds.
         wanted: Tokens, at least 1.
-        now: The moment (s). If it lies before the bucket's, the clock began anew, and the bucket is full.
+        now: The moment (s). If it lies far before the bucket's, the clock began anew, and the bucket is full; a little
+            before it, another process has looked at the clock later but came first.
 
     Returns:
         The bucket now, the tokens that were there (0 to ``wanted``), and the time until the next one is there (s; 0
         if some were given).
     """
     tokens = float(rate.burst)
-    if bucket is not None and bucket.at <= now:
+    if bucket is not None and now > bucket.at - _OVERTAKEN:
+        now = max(now, bucket.at)
         tokens = min(tokens, bucket.tokens + (now - bucket.at) * rate.per_second)
     given = min(wanted, int(tokens + _ROUNDING))
     tokens = max(0.0, tokens - given)
@@ -180,6 +182,9 @@ def draw(bucket: Bucket | None, rate: Rate, wanted: int, now: float) -> tuple[Bu
 
 _ROUNDING = 1e-9
 """What floats may lack of a whole token."""
+
+_OVERTAKEN = 60.0
+"""Longest time from a process's look at the clock to its draw (s)."""
 
 _SPAN = re.compile(r"(\d{1,9})\s*([smhdw])")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}

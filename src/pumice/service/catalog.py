@@ -25,6 +25,7 @@ class Catalog:
         self.closing = False
         self._models: dict[str, dict[str, ServedVersion]] = {}
         self._listeners: list[Callable[[], None]] = []
+        self._followers: list[Callable[[str], None]] = []
         for served in versions:
             self.put(served)
 
@@ -34,6 +35,10 @@ class Catalog:
         Who remembers what it has found here forgets it then, and so need not ask again at each request.
         """
         self._listeners.append(told)
+
+    def on_flip(self, told: Callable[[str], None]) -> None:
+        """Have something called with the name of each model whose versions change, in the same turn of the loop."""
+        self._followers.append(told)
 
     def put(self, served: ServedVersion) -> None:
         """Serve a version from now on, in the place of the one with its name and version if there is one."""
@@ -50,6 +55,8 @@ class Catalog:
             self._models.pop(model, None)
         for told in self._listeners:
             told()
+        for follow in self._followers:
+            follow(model)
 
     def names(self) -> list[str]:
         """Names of the models."""

@@ -46,6 +46,12 @@ def test_a_clock_that_began_anew_fills_the_bucket() -> None:
     assert draw(Bucket(0, 1_000_000), RATE, 5, 3.0)[1] == 5
 
 
+def test_who_looked_at_the_clock_first_and_came_second_gets_no_full_bucket() -> None:
+    bucket, given, _ = draw(Bucket(0, 1000.0), RATE, 5, 999.999)
+    assert given == 0
+    assert bucket == Bucket(0, 1000.0)
+
+
 def test_a_lease_lets_no_more_through(tmp_path: Path) -> None:
     now = 50.0
     buckets = SharedBuckets(tmp_path / "limits.bin")

@@ -37,7 +37,7 @@ class Repository:
         """All versions and their states."""
         asked = grpc_codec.parse_message(pb.RepositoryIndexRequest, body)
         answer = pb.RepositoryIndexResponse()
-        for name, version, state, reason in self._models.index(asked.ready):
+        for name, version, state, reason in await self._models.index(asked.ready):
             if call.principal.allows(Verb.READ, name):
                 answer.models.add(name=name, version=version, state=state, reason=reason)
         return answer.SerializeToString()

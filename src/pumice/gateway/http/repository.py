@@ -86,7 +86,7 @@ class _Repository:
             raise MalformedInput("body", str(error)) from None
         refuse_double_keys(body)
         may = principal_of(request).allows
-        states = self._models.index(wanted.ready)
+        states = await self._models.index(wanted.ready)
         return json_reply([IndexEntry(*state) for state in states if may(Verb.READ, state.name)])
 
     async def load(self, request: Request) -> Response:

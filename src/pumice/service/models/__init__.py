@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pumice.service.models.admission import roots_of
 from pumice.service.models.dormant import Dormant
-from pumice.service.models.entry import ModelState, State
+from pumice.service.models.entry import Entry, ModelState, State
 from pumice.service.models.operations import Models
 from pumice.service.models.ports import Launcher, ModelsOptions
 
-__all__ = ["Dormant", "Launcher", "ModelState", "Models", "ModelsOptions", "State", "roots_of"]
+__all__ = ["Dormant", "Entry", "Launcher", "ModelState", "Models", "ModelsOptions", "State", "roots_of"]

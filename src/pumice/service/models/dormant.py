@@ -21,6 +21,9 @@ class Dormant(ServedVersion):
         entry: What is known of it.
         load: Loads it, or joins the load that is under way.
         max_waiting: Most requests that wait for that.
+
+    Attributes:
+        entry: What is known of it.
     """
 
     dormant = True
@@ -32,34 +35,34 @@ class Dormant(ServedVersion):
         self.profile = entry.profile
         self.stats = entry.stats
         self.replicas = []
-        self._entry = entry
+        self.entry = entry
         self._load = load
         self._max_waiting = max_waiting
 
     @property
     def ready(self) -> bool:
         """Whether it can be asked."""
-        return not self._entry.resting
+        return not self.entry.resting
 
     @property
     def reason(self) -> str:
         """Why it is not in memory."""
-        return self._entry.reason
+        return self.entry.reason
 
     @property
     def max_batch_size(self) -> int:
         """Most rows of a batch."""
-        return self._entry.settings.max_batch_size or 1
+        return self.entry.settings.max_batch_size or 1
 
     @property
     def depth(self) -> int:
         """Requests that wait for it to be loaded."""
-        return self._entry.waiting
+        return self.entry.waiting
 
     @property
     def inflight(self) -> int:
         """The same: none runs."""
-        return self._entry.waiting
+        return self.entry.waiting
 
     def check(self, request: InferRequest) -> Profile:
         """Refuse: there is nothing to hold a request against.
@@ -102,7 +105,7 @@ class Dormant(ServedVersion):
             DeadlineExceeded: The deadline passed.
             Overloaded: Too many wait already.
         """
-        entry = self._entry
+        entry = self.entry
         if entry.resting:
             raise ModelNotReady(self.name, entry.reason)
         if entry.waiting >= self._max_waiting:

@@ -55,6 +55,7 @@ class Entry:
         moving: What is being done with it.
         reason: Why it is not in memory.
         loaded_at: When it came into memory, on the monotonic clock (s).
+        rests_until: Until when, on that clock, another try to load it would be a waste (s).
     """
 
     def __init__(self, settings: ModelSettings, stats: VersionStats | None = None) -> None:
@@ -69,7 +70,7 @@ class Entry:
         self.reason = NOT_LOADED
         self.loaded_at = 0.0
         self._failures = 0
-        self._rests_until = 0.0
+        self.rests_until = 0.0
 
     @property
     def label(self) -> str:
@@ -107,13 +108,13 @@ class Entry:
     @property
     def resting(self) -> bool:
         """Whether its last load failed so lately that another try would be a waste."""
-        return time.monotonic() < self._rests_until
+        return time.monotonic() < self.rests_until
 
     def came(self, served: ServedVersion) -> None:
         """It is in memory."""
         self.served, self.profile, self.reason = served, served.profile, ""
         self.loaded_at = time.monotonic()
-        self._failures, self._rests_until = 0, 0.0
+        self._failures, self.rests_until = 0, 0.0
 
     def went(self, reason: str) -> ServedVersion | None:
         """It is not in memory any more; give what it was."""
@@ -125,5 +126,5 @@ class Entry:
     def failed(self, reason: str) -> None:
         """It could not be loaded."""
         self.reason = reason
-        self._rests_until = time.monotonic() + min(_FIRST_PAUSE * 2**self._failures, _LONGEST_PAUSE)
+        self.rests_until = time.monotonic() + min(_FIRST_PAUSE * 2**self._failures, _LONGEST_PAUSE)
         self._failures = min(self._failures + 1, 16)

@@ -86,7 +86,7 @@ class Models:
 
     # -- operations
 
-    def index(self, ready: bool = False) -> list[ModelState]:
+    async def index(self, ready: bool = False) -> list[ModelState]:
         """List every version that is known.
 
         Args:
