@@ -26,8 +26,8 @@ MODELS = {
     "spare": "tests.support.models:Doubler",  # loaded and unloaded again and again
 }
 RULES = """
-seed = 20
-workers = 2
+# hypothesis parses its strategies, which two threads at once cannot always do on Python 3.11 (CPython gh-106905)
+workers = 1
 continue-on-failure = true
 request-timeout = 20
 

@@ -113,6 +113,14 @@ def test_a_key_of_one_model_opens_no_route_of_another_and_none_of_the_whole_serv
             assert locked.get(filled(endpoint), locked.reader.key, endpoint.method).status_code == 403, endpoint
 
 
+def test_a_wish_that_says_something_twice_makes_no_key(locked: Locked) -> None:
+    wish = b'{"name": "twice", "scopes": ["read:*"], "scopes": ["manage:*"]}'
+    refused = locked.get("/api/keys", locked.admin.key, "POST", content=wish)
+    assert refused.status_code == 400
+    assert "twice" in refused.json()["detail"]
+    assert "twice" not in [key.name for key in locked.store.every()]
+
+
 def test_lists_show_what_the_key_may_see(locked: Locked) -> None:
     key = locked.narrow.key
     assert locked.get("/v2/models", key).json() == {"models": ["double"]}

@@ -18,6 +18,7 @@ from pumice.domain.signature import Signature, Tensor
 from pumice.protocol import json_keys
 from pumice.protocol.json_keys import refuse_double_keys
 from pumice.protocol.oip.flat_json import FlatReader
+from pumice.protocol.oip.generate import decode_generate
 from pumice.protocol.oip.json_codec import decode_infer
 from pumice.protocol.oip.types import WireRequest, check_outputs
 
@@ -148,6 +149,14 @@ json_values = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=4), inner, max_size=4),
     max_leaves=20,
 )
+
+
+@pytest.mark.parametrize(
+    "text", ['{"x":[1,2],"x":[3,4]}', '{"x":[1,2],"parameters":{"a":1,"a":2}}', '{"id":"a","id":"b"}']
+)
+def test_generate_takes_no_double_keys(text: str) -> None:
+    with pytest.raises(MalformedInput, match="twice"):
+        decode_generate(text.encode(), "m", FLOATS)
 
 
 @given(json_values, st.booleans())

@@ -16,6 +16,7 @@ from pumice.gateway.http.context import HttpContext
 from pumice.gateway.http.endpoint import Answer, Doc, Endpoint, Text
 from pumice.gateway.http.reading import caller_of, parameter, read_body
 from pumice.gateway.http.replies import json_reply
+from pumice.protocol.json_keys import refuse_double_keys
 from pumice.service.access.known_keys import KnownKeys
 from pumice.service.access.types import KeyInfo, KeyWish, NewKey
 
@@ -83,9 +84,11 @@ class _Keys:
     async def _read(self, request: Request, kind: type[T]) -> T:
         body = await read_body(request, self._context.max_body_bytes)
         try:
-            return msgspec.json.decode(body or b"{}", type=kind)
+            read = msgspec.json.decode(body or b"{}", type=kind)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise MalformedInput("body", str(error)) from None
+        refuse_double_keys(body)
+        return read
 
     def _known(self) -> KnownKeys:
         keys = self._context.access.keys

@@ -17,6 +17,7 @@ from pumice.domain.datatypes import BYTES
 from pumice.domain.errors import MalformedInput, SignatureMismatch
 from pumice.domain.request import InferRequest, InferResult
 from pumice.domain.signature import MAX_RANK, Signature, Tensor
+from pumice.protocol.json_keys import refuse_double_keys
 from pumice.protocol.oip.json_codec import json_data
 from pumice.protocol.oip.types import WireRequest, apply_parameters
 
@@ -71,6 +72,7 @@ def decode_generate(body: bytes, model: str, signature: Signature) -> WireReques
         told = _decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise MalformedInput("body", str(error)) from None
+    refuse_double_keys(body)
     nested = told.pop("parameters", {})
     name = told.pop("id", "")
     if not isinstance(nested, dict) or not isinstance(name, str | int):
