@@ -10,6 +10,7 @@ import socket
 import subprocess
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 START_S = 90.0
@@ -64,8 +65,7 @@ class Managed:
         """End it and all that it started."""
         if self.process is None:
             return
-        family = [self.process.pid, *descendants(self.process.pid)]
-        for pid in family:
+        for pid in {self.process.pid, *descendants(self.process.pid), *self.family()}:
             _kill(pid)
         self.process.wait()
         end = time.monotonic() + 10
@@ -77,6 +77,12 @@ class Managed:
         """End it and remove what it left."""
         self.end()
         shutil.rmtree(self._folder, ignore_errors=True)
+
+    def family(self) -> list[int]:
+        """All processes of its session that still run, also those whose parent has gone."""
+        if self.process is None:
+            return []
+        return [pid for pid, state, session in _processes() if session == self.process.pid and state != "Z"]
 
     def memory(self) -> int:
         """Resident memory of it and all its processes (bytes)."""
@@ -96,6 +102,17 @@ def descendants(pid: int) -> list[int]:
         for child in children:
             found += [child, *descendants(child)]
     return found
+
+
+def _processes() -> Iterator[tuple[int, str, int]]:
+    """Each process with its state and its session."""
+    for file in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            pid, _, rest = file.read_text(encoding="utf-8", errors="replace").partition(" ")
+        except OSError:  # it has just ended
+            continue
+        state, _, _, session = rest.rpartition(")")[2].split()[:4]
+        yield int(pid), state, int(session)
 
 
 def _kill(pid: int) -> None:

@@ -86,4 +86,9 @@ def graceful_stop(target: Target) -> str:
     lost = [reply for body, reply in zip(bodies, replies, strict=True) if not right(body, reply)]
     demand(not lost, f"{len(lost)} of 6 were lost: {seen(lost[0]) if lost else ''}")
     demand(code is not None, "all were answered, but it has not ended within 30 s")
+    end = time.monotonic() + 5
+    while target.managed.family() and time.monotonic() < end:
+        time.sleep(0.1)
+    left = len(target.managed.family())
+    demand(not left, f"all were answered and it ended with {code}, but {left} of its processes stay behind")
     return f"six answered, ended with {code}"
