@@ -17,10 +17,12 @@ export PIP_ROOT_USER_ACTION := ignore
 # what is installed where is said in pyproject.toml alone
 DECLARED := pyproject.toml src/pumice/__about__.py
 
+SOAK_MINUTES ?= 30
+
 # torch goes in first and by itself: this version is then kept, and what depends on torch brings no other build
 TORCH := torch==2.13.0
 
-.PHONY: help demo test fuzz check form lint types layers house bench faults docs format reference clean
+.PHONY: help demo test fuzz soak check form lint types layers house bench faults docs format reference clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1|/p' $(MAKEFILE_LIST) | while IFS='|' read -r name what; do printf '  make %-10s %s\n' "$$name" "$$what"; done
@@ -34,6 +36,9 @@ test: $(STAMPS)/dev ## set up, then every test
 fuzz: $(STAMPS)/dev ## fuzz every parser for FUZZ_SECONDS (60) each
 	@$(PIP) --group fuzz
 	@$(BIN)/python -m tests.fuzz
+
+soak: $(STAMPS)/dev ## thirty minutes of load, faults and reloads; SOAK_MINUTES for another time
+	@$(BIN)/python -m tests.soak --minutes $(SOAK_MINUTES)
 
 check: form lint types layers house ## every gate, one after the other
 	@echo 'every gate passed'

@@ -22,6 +22,7 @@ from tritonclient.utils import InferenceServerException  # type: ignore[import-u
 
 from pumice.protocol.oip.proto import open_inference_pb2 as pb
 from tests.engines.graphs import constant
+from tests.soak.census import links_of
 from tests.support.server import RunningServer
 from tests.support.wire import at_once, body, busy, infer, metric, output, until
 
@@ -114,6 +115,20 @@ def test_what_the_old_version_took_it_answers(tmp_path: Path) -> None:
         assert held.result().status_code == 200
         until(lambda: len(server.replicas()) == 1)
         assert server.replicas() != old
+
+
+def test_swaps_leave_no_shared_memory_behind(tmp_path: Path) -> None:
+    with served(tmp_path, [{"name": "m", "source": str(constant(tmp_path / "m", 1))}]) as server:
+
+        def held() -> int:
+            return sum("memfd:pumice" in link for link in links_of(server.process.pid))
+
+        before = held()
+        for _ in range(3):
+            assert load(server, "m").status_code == 200
+            assert set(output(infer(server.url, "m"))) == {1.0}
+        until(lambda: len(server.replicas()) == 1)
+        until(lambda: held() == before)
 
 
 def test_a_load_that_fails_leaves_what_is_served(tmp_path: Path) -> None:

@@ -90,6 +90,23 @@ def test_a_replica_is_asked_to_end(number: signal.Signals, running: RunningServe
     assert running.replicas() == before
 
 
+def test_an_idle_replica_is_stopped(fault: Fault) -> None:
+    fault.is_that(
+        "An idle replica is stopped (SIGSTOP), or kept from its loop by something besides calls",
+        happens="The next call finds that it takes nothing; it is replaced, the call is run",
+        caller="its answer, behind the model's time limit",
+        group=GROUP,
+    )
+    with RunningServer(GATED, "--timeout", "2", cwd=ROOT) as server:
+        fault.strikes()
+        [pid] = server.replicas()
+        os.kill(pid, signal.SIGSTOP)
+        assert output(infer(server.url, "m")) == [2, 4, 6, 8]
+        assert metric(server.url, "pumice_replica_restarts_total") == 1
+        assert "replica takes no calls" in server.logged()
+        fault.heals(server.url, "m")
+
+
 def test_a_replica_loses_its_folder(running: RunningServer, fault: Fault, tmp_path: Path) -> None:
     fault.is_that(
         "A replica's scratch folder and socket are deleted",

@@ -149,3 +149,35 @@ class HangWatch:
             return False
         before, self._suspect = self._suspect, (call.connection, call.number)
         return before == self._suspect
+
+
+class DeafWatch:
+    """Tells a replica that does not take what it is sent: it runs nothing and answers nothing, and yet a batch waits.
+
+    It was stopped, or something besides calls keeps it from its loop. Two looks for the reasons of `HangWatch`.
+    """
+
+    __slots__ = ("_late", "_mark", "_since")
+
+    def __init__(self) -> None:
+        self._mark: tuple[float, int] | None = None
+        self._since = 0.0
+        self._late = False
+
+    def deaf(self, page: StatusView, sent: float, limit: float, now: float) -> bool:
+        """Look once more.
+
+        Args:
+            page: What the replica shows.
+            sent: When the batch that waits was sent, on the monotonic clock (s).
+            limit: Longest that the replica may do nothing meanwhile (s).
+            now: The monotonic clock (s).
+        """
+        mark = None if page.running() is not None else (sent, page.answered)
+        if mark is None or mark != self._mark:
+            self._mark, self._since, self._late = mark, now, False
+            return False
+        if now - self._since <= limit:
+            return False
+        before, self._late = self._late, True
+        return before

@@ -114,6 +114,8 @@ class Keeper:
         if self._process is not None:
             await self._process.exited()
             self._process = None
+        # its descriptor would stay until the garbage collector comes round
+        self._page = None
         self._now(ReplicaState.STOPPED, pid=0)
 
     async def _live(self, stats: VersionStats) -> None:

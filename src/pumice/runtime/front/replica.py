@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+import os
+import signal
 from typing import Protocol
 
 import numpy as np
@@ -11,12 +14,15 @@ import numpy as np
 from pumice.protocol.frames import ReplyHead
 from pumice.runtime.front.link import Batch, ReplicaLink
 from pumice.runtime.front.news import ReplicaNews, ReplicaState
-from pumice.runtime.page import HangWatch, StatusView
+from pumice.runtime.page import DeafWatch, HangWatch, StatusView
 
 _log = logging.getLogger("pumice.replica")
 
 _AGAIN_AFTER = 0.2
 """Pause before a connection that was lost is made again, to a replica that its keeper says is there (s)."""
+
+_DEAF_AFTER = 2.0
+"""Least time in which a replica must take what it is sent, however short its calls may be: machines are busy (s)."""
 
 _LAST_WORDS = 1.0
 """How long a connection may outlive its replica, for what is still on its way (s)."""
@@ -61,6 +67,7 @@ class Replica:
         self._link: ReplicaLink | None = None
         self._page: StatusView | None = None
         self._watch = HangWatch()
+        self._deaf = DeafWatch()
         self._linked_life = 0
         self._lost_life = 0
         self._attaching: asyncio.Task[None] | None = None
@@ -123,6 +130,11 @@ class Replica:
         ours = call if call is not None and call.connection == self._link.number else None
         if self._watch.hangs(ours, now):
             self._owner.replica_hangs(self, batch)
+        elif batch.limit and self._deaf.deaf(self._page, batch.started, max(batch.limit, _DEAF_AFTER), now):
+            _log.error("replica takes no calls", extra={"replica": self.name, "pid": self.pid, "limit_s": batch.limit})
+            # its keeper cannot see that it is waited for; the batch is run on another, since this one never began it
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGKILL)
 
     async def detach(self) -> None:
         """Leave it alone for good."""
