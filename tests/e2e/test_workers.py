@@ -142,7 +142,7 @@ def test_all_end_with_a_killed_parent(server: RunningServer) -> None:
 
 
 def test_who_waits_behind_another_fronts_hang_is_answered() -> None:
-    models = ["picky=tests.support.models:Picky", "--workers", "2", "--timeout", "1", "--max-batch-size", "1"]
+    models = ["picky=tests.support.models:Picky", "--workers", "2", "--timeout", "3", "--max-batch-size", "1"]
     with RunningServer(*models, cwd=ROOT) as server, ThreadPoolExecutor(5) as pool:
         hanging = pool.submit(infer, server.url, "picky", [999] * 4)
         until(lambda: metric(server.url, "pumice_inflight_requests") == 1)

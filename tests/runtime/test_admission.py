@@ -24,7 +24,7 @@ def test_a_wait_is_never_negative_and_grows_with_the_rows(
     rows: int, full: int, batch: float, free_in: list[float]
 ) -> None:
     now, later = start_after(rows, full, batch, free_in), start_after(rows + 1, full, batch, free_in)
-    assert 0 <= now <= later
+    assert 0 <= now <= later * (1 + 1e-12)  # sums of floats, in another order
 
 
 @given(st.integers(1, 500), st.integers(1, 32), seconds, st.lists(st.floats(-5, 10), min_size=1, max_size=4))
