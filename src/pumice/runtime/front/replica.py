@@ -130,11 +130,17 @@ class Replica:
         ours = call if call is not None and call.connection == self._link.number else None
         if self._watch.hangs(ours, now):
             self._owner.replica_hangs(self, batch)
-        elif batch.limit and self._deaf.deaf(self._page, batch.started, max(batch.limit, _DEAF_AFTER), now):
+        elif self._deafens(self._page, batch, now):
             _log.error("replica takes no calls", extra={"replica": self.name, "pid": self.pid, "limit_s": batch.limit})
             # its keeper cannot see that it is waited for; the batch is run on another, since this one never began it
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, signal.SIGKILL)
+
+    def _deafens(self, page: StatusView, batch: Batch, now: float) -> bool:
+        """Whether the very process that this connection leads to takes no calls; the news may be of a later one."""
+        linked = self.news.state is ReplicaState.READY and self.news.life == self._linked_life and self.pid > 0
+        limit = max(batch.limit, _DEAF_AFTER)
+        return linked and bool(batch.limit) and self._deaf.deaf(page, batch.started, limit, now)
 
     async def detach(self) -> None:
         """Leave it alone for good."""
