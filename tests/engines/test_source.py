@@ -156,7 +156,7 @@ def test_unknown_keys_and_engines_are_named(tmp_path: Path) -> None:
     model = touch(tmp_path / "graph.onnx")
     with pytest.raises(BadSetting, match="lables"):
         resolve_source(str(model), {"lables": []})
-    with pytest.raises(BadSetting, match=r"'onxx'; allowed the installed engines \(onnx, python"):
+    with pytest.raises(BadSetting, match=r"'onxx'; allowed the installed engines \(.*onnx, .*python"):
         resolve_source(str(model), {"format": "onxx"})
     strange = touch(tmp_path / "model.xyz")
     with pytest.raises(BadArtefact, match=r"no installed engine takes it.*onnx \(.onnx, .ort\)"):
