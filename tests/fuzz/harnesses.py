@@ -18,6 +18,8 @@ from pumice.domain.signature import Signature, Tensor
 from pumice.gateway import headers
 from pumice.gateway.http import compression
 from pumice.protocol import frames, json_keys, kserve_v1, stream_frames
+from pumice.protocol.frame_reader import FrameReader, NonsenseReceived
+from pumice.protocol.frames import PREFIX
 from pumice.protocol.oip import client_codec, flat_json, generate, grpc_codec, json_codec, tensors
 from pumice.protocol.oip.proto import open_inference_pb2 as pb
 
@@ -70,6 +72,13 @@ def frame(data: bytes) -> None:
     """What a replica sends is not trusted either: its end of the socket is where a model's code runs."""
     with suppress(msgspec.DecodeError, UnicodeDecodeError):
         frames.decode_reply(data)
+
+
+def framing(data: bytes) -> None:
+    reader, half = FrameReader(LIMIT), len(data) // 2
+    with suppress(NonsenseReceived):
+        got = reader.feed(data[:half]) + reader.feed(data[half:])
+        assert sum(PREFIX.size + len(header) + len(payload) for header, payload in got) <= len(data)
 
 
 def stream_frame(data: bytes) -> None:
@@ -126,6 +135,7 @@ HARNESSES: dict[str, Callable[[bytes], None]] = {
     "grpc_codec": grpc_message,
     "client_codec": answer,
     "frames": frame,
+    "frame_reader": framing,
     "stream_frames": stream_frame,
     "generate": generated,
     "json_keys": keys,
@@ -144,6 +154,7 @@ SEEDS: dict[str, list[bytes]] = {
     "grpc_codec": [pb.ModelInferRequest(model_name="m", raw_input_contents=[b"ab"]).SerializeToString()],
     "client_codec": [b'{"model_name":"m","outputs":[{"name":"y","shape":[1],"datatype":"FP32","data":[1]}]}'],
     "frames": [b"\x96\x01\x90\xcb?\xf0\0\0\0\0\0\0\0\xc0\xa0"],
+    "frame_reader": [b"\x01\0\0\0\x02\0\0\0\0\0\0\0habxx"],
     "stream_frames": [b"\x93\x01\x90\x80"],
     "generate": [b'{"x":[[1,2]],"parameters":{"p":1}}', b'{"text_input":"a"}'],
     "json_keys": [b'{"a":{"a":1,"b":[{"a":"\\u0061"}]}}'],

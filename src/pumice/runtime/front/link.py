@@ -12,13 +12,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import cast
 
-import msgspec
 import numpy as np
 
 from pumice.domain.model import Parameter
+from pumice.protocol.frame_reader import NONSENSE, FrameReader
 from pumice.protocol.frames import (
-    MAX_HEADER_BYTES,
-    PREFIX,
     SHARED_MIN_BYTES,
     BatchHead,
     Packed,
@@ -89,9 +87,7 @@ class ReplicaLink(asyncio.Protocol):
         self._transport: asyncio.WriteTransport | None = None
         self._inputs: SharedMemory | None = None
         self._outputs: SharedMemory | None = None
-        self._parts: list[bytes] = []
-        self._have = 0
-        self._need = PREFIX.size
+        self._reader = FrameReader(SHARED_MIN_BYTES)
         self._number = 0
 
     async def connect(self, path: str, name: str) -> StatusView:
@@ -145,32 +141,23 @@ class ReplicaLink(asyncio.Protocol):
         self._transport = cast("asyncio.WriteTransport", transport)
 
     def data_received(self, data: bytes) -> None:
-        """Collect a frame; it comes in one piece unless it is large."""
-        self._parts.append(data)
-        self._have += len(data)
-        if self._have < self._need:
-            return
-        whole = data if len(self._parts) == 1 else b"".join(self._parts)
-        self._parts = [whole]
-        header_length, payload_length = PREFIX.unpack_from(whole)
-        if header_length > MAX_HEADER_BYTES or payload_length > SHARED_MIN_BYTES:
-            self._break()
-            return
-        end = PREFIX.size + header_length
-        self._need = end + payload_length
-        if self._have < self._need:
-            return
-        self._parts, self._have, self._need = [], 0, PREFIX.size
-        view = memoryview(whole)
+        """Take the answer, when it is whole."""
         try:
-            head = decode_reply(view[PREFIX.size : end])
-            outputs = self._outputs_of(head, view[end:])
-        except (msgspec.MsgspecError, ValueError, TypeError, KeyError):
-            self._break()
+            answers = [self._read(*parts) for parts in self._reader.feed(data)]
+        except NONSENSE as error:
+            self._break(str(error))
             return
+        for head, outputs in answers:
+            self._answer(head, outputs)
+
+    def _read(self, header: memoryview, payload: memoryview) -> tuple[ReplyHead, dict[str, np.ndarray]]:
+        head = decode_reply(header)
+        return head, self._outputs_of(head, payload)
+
+    def _answer(self, head: ReplyHead, outputs: dict[str, np.ndarray]) -> None:
         batch = self.batch
         if batch is None or head.number != self._number:
-            self._break()
+            self._break(f"an answer to batch {head.number}")
             return
         self.batch = None
         self._replied(batch, head, outputs)
@@ -183,9 +170,9 @@ class ReplicaLink(asyncio.Protocol):
             return {name: array.copy() for name, array in views.items()}
         return read_tensors(head.tensors, payload, shared=False)
 
-    def _break(self) -> None:
+    def _break(self, problem: str) -> None:
         """End a connection on which something came that no replica of ours says: the model's code wrote there."""
-        _log.error("replica talks nonsense", extra={"connection": self.number})
+        _log.error("replica talks nonsense", extra={"connection": self.number, "problem": problem})
         self.broken = True
         if self._transport is not None:
             self._transport.abort()

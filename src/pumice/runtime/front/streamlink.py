@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import logging
 from collections.abc import Callable
 from typing import Generic, TypeVar, cast
 
 import numpy as np
 
 from pumice.domain.request import InferRequest
-from pumice.protocol.frames import PREFIX, read_tensors
+from pumice.protocol.frame_reader import NONSENSE, FrameReader
+from pumice.protocol.frames import read_tensors
 from pumice.protocol.stream_frames import SUFFIX, News, Order, decode_news, stream_frame, tensors_of
+
+_log = logging.getLogger("pumice.replica")
+
+_MOST_OF_A_PART = 1 << 36
+"""No part is as large (bytes): a length beyond is no length."""
 
 S = TypeVar("S")
 
@@ -36,7 +43,7 @@ class StreamLink(asyncio.Protocol, Generic[S]):
         self._lost = lost
         self._numbers = itertools.count(1)
         self._transport: asyncio.WriteTransport | None = None
-        self._data = bytearray()
+        self._reader = FrameReader(_MOST_OF_A_PART)
 
     async def connect(self, path: str) -> None:
         """Connect to a replica that listens.
@@ -87,18 +94,18 @@ class StreamLink(asyncio.Protocol, Generic[S]):
 
     def data_received(self, data: bytes) -> None:
         """Take the frames that are whole."""
-        self._data += data
-        start = 0
-        while len(self._data) - start >= PREFIX.size:
-            header_length, payload_length = PREFIX.unpack_from(self._data, start)
-            header = start + PREFIX.size
-            payload = header + header_length
-            end = payload + payload_length
-            if len(self._data) < end:
-                break
-            self._take(bytes(self._data[header:payload]), bytes(self._data[payload:end]))
-            start = end
-        del self._data[:start]
+        try:
+            told = [self._read(*parts) for parts in self._reader.feed(data)]
+        except NONSENSE as error:
+            # the model's code wrote there; who waits is told that the replica is lost
+            _log.error("replica talks nonsense", extra={"problem": str(error)})
+            if self._transport is not None:
+                self._transport.abort()
+            return
+        for news, outputs in told:
+            stream = self.streams.pop(news.number, None) if news.kind == "end" else self.streams.get(news.number)
+            if stream is not None:
+                self._told(stream, news, outputs)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Report it."""
@@ -106,11 +113,9 @@ class StreamLink(asyncio.Protocol, Generic[S]):
         self._transport = None
         self._lost()
 
-    def _take(self, header: bytes, payload: bytes) -> None:
+    def _read(self, header: memoryview, payload: memoryview) -> tuple[News, dict[str, np.ndarray]]:
         news = decode_news(header)
-        stream = self.streams.pop(news.number, None) if news.kind == "end" else self.streams.get(news.number)
-        if stream is not None:
-            self._told(stream, news, read_tensors(news.tensors, payload, shared=False))
+        return news, read_tensors(news.tensors, payload, shared=False)
 
     def _send(self, order: Order, pieces: list[list[np.ndarray]] | None = None) -> None:
         if self._transport is not None:
