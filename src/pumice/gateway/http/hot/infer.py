@@ -146,29 +146,33 @@ class InferHandler:
     def _decode(self, exchange: Exchange, notes: _Notes, served: ServedVersion, reader: FlatReader) -> WireRequest:
         body = exchange.body
         if notes.encoding:
-            size = len(body)
+            packed = len(body)
             body = decompress(body, notes.encoding, self._max_body)
-            exchange.hold(size + len(body))
+            exchange.hold(packed + len(body))
         length = notes.json_length
         if length is None:
             return reader.read(body) or decode_infer(body)
-        if not (length.isascii() and length.isdigit() and len(length) <= _MOST_DIGITS):
+        size = notes.json_size
+        if size is None:
             raise MalformedInput("header 'Inference-Header-Content-Length'", f"'{length[:32]}' is no number of bytes")
-        if int(length) == 0 and served.profile is not None:
+        if size == 0 and served.profile is not None:
             return decode_raw(body, served.profile.signature)
-        return decode_infer(body, int(length))
+        return decode_infer(body, size)
 
 
 def _said_by_head(exchange: Exchange, notes: _Notes) -> bool:
-    """Whether nothing in the body says how urgent a request is."""
-    body = exchange.body
-    return not (notes.encoding or b'"priority"' in body or (b'"timeout"' in body and not notes.timeout_ms))
+    """Whether nothing in the body says how urgent a request is; binary tensors behind the JSON say nothing."""
+    if notes.encoding:
+        return False
+    body, end = exchange.body, notes.json_size
+    urgent = body.find(b'"priority"', 0, end) >= 0
+    return not (urgent or (not notes.timeout_ms and body.find(b'"timeout"', 0, end) >= 0))
 
 
 class _Notes:
     """The headers that matter here, read once for all requests with the same head."""
 
-    __slots__ = ("coding", "encoding", "json_length", "request_id", "timeout_ms", "traceparent")
+    __slots__ = ("coding", "encoding", "json_length", "json_size", "request_id", "timeout_ms", "traceparent")
 
     def __init__(self, headers: dict[bytes, bytes]) -> None:
         self.request_id = _text(headers, b"x-request-id")
@@ -178,6 +182,12 @@ class _Notes:
         self.coding = negotiate(headers.get(b"accept-encoding", b""))
         length = headers.get(b"inference-header-content-length")
         self.json_length = None if length is None else length.decode("latin-1")
+        self.json_size = _bytes_of(self.json_length or "")
+
+
+def _bytes_of(length: str) -> int | None:
+    told = length.isascii() and length.isdigit() and len(length) <= _MOST_DIGITS
+    return int(length) if told else None
 
 
 def _text(headers: dict[bytes, bytes], name: bytes) -> str:
