@@ -30,17 +30,6 @@ def test_a_call_shows_while_it_runs() -> None:
     assert view.running() is None
 
 
-def test_a_call_that_gets_on_begins_anew() -> None:
-    page, view = page_and_view()
-    page.begin(1, 1, 1.0)
-    first = view.running()
-    page.beat()
-    second = view.running()
-    assert first is not None
-    assert second is not None
-    assert second.since > first.since
-
-
 def test_the_page_can_be_read_when_its_writer_is_gone() -> None:
     program = (
         "import os\nfrom pumice.runtime.page import StatusPage\n"

@@ -82,10 +82,6 @@ class StatusPage:
         words[_NUMBER] = number
         words[_CONNECTION] = connection
 
-    def beat(self) -> None:
-        """The call gets on; its limit counts from now. For calls that answer in parts."""
-        self._words[_SINCE] = time.monotonic_ns()
-
     def end(self) -> None:
         """The call is over, and its answer was sent."""
         self._words[_ANSWERED] += 1

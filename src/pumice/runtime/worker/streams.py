@@ -165,6 +165,7 @@ class _Board:
     def end(self, stream: _Stream) -> None:
         with self._lock:
             self._speaking.pop(stream, None)
+            self._page.end()
             self._show()
 
     def silence(self, stream: _Stream, *, expected: bool) -> None:
@@ -178,7 +179,7 @@ class _Board:
     def _show(self) -> None:
         first = next(iter(self._speaking), None)
         if first is None:
-            self._page.end()
+            self._page.show(0, 0, 0.0, 0.0)
         else:
             limit = first.order.limit
             self._page.show(os.getpid(), first.number, first.spoke, limit + _GRACE if limit else 0.0)
