@@ -15,7 +15,7 @@ import msgspec
 
 from pumice.app.channel import Channel
 from pumice.app.doorway import Doorway, listen, reserve
-from pumice.app.first import first_versions, models_options
+from pumice.app.first import begin_first, models_options
 from pumice.app.fronts import Fronts
 from pumice.app.kept import Kept, KeptLauncher, own_report
 from pumice.app.messages import (
@@ -61,11 +61,7 @@ class Parent:
         self._models: Models
         self._doorway: Doorway | None = None
         self._known = [settings.of_model(model) for model in settings.models]
-        try:
-            self._running = [self._launcher.begin(version) for version in first_versions(settings, self._known)]
-        except BaseException:
-            remove_run_folder()
-            raise
+        self._running = begin_first(settings, self._known, self._launcher.begin)
 
     def run(self, announce: Path | None = None) -> None:
         """Serve until SIGTERM or SIGINT, then drain.

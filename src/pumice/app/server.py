@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pumice.app.first import first_versions, models_options
+from pumice.app.first import begin_first, models_options
 from pumice.app.launcher import ReplicaLauncher
 from pumice.config import Settings
 from pumice.domain.errors import BadSetting
@@ -40,11 +40,7 @@ class Server:
         self._settings = settings
         self._launcher = ReplicaLauncher(settings, environ)
         self._models = [settings.of_model(model) for model in settings.models]
-        try:
-            self._running = [self._launcher.begin(version) for version in first_versions(settings, self._models)]
-        except BaseException:
-            remove_run_folder()
-            raise
+        self._running = begin_first(settings, self._models, self._launcher.begin)
 
     def run(self, announce: Path | None = None) -> None:
         """Serve until SIGTERM or SIGINT, then drain.
