@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any, cast
 
 import msgspec
@@ -28,3 +29,12 @@ def test_only_the_process_behind_the_connection_is_killed() -> None:
     assert not deaf(msgspec.structs.replace(linked, pid=0))
     assert not deaf(msgspec.structs.replace(linked, state=ReplicaState.BACKOFF))
     assert not deaf(msgspec.structs.replace(linked, life=linked.life + 1))
+
+
+def test_a_hang_is_told_once_however_often_it_is_seen() -> None:
+    told: list[Batch] = []
+    replica = Replica("m/1#0", 0, cast("Any", SimpleNamespace(replica_hangs=lambda _, batch: told.append(batch))))
+    first, second = (Batch([], Packed([], [], 0), 1, limit=1.0) for _ in range(2))
+    for batch in (first, first, second, second, second):
+        replica._hangs(batch)
+    assert [id(batch) for batch in told] == [id(first), id(second)]

@@ -7,6 +7,7 @@ import contextlib
 import logging
 import os
 import signal
+import time
 from typing import Protocol
 
 import numpy as np
@@ -68,6 +69,7 @@ class Replica:
         self._page: StatusView | None = None
         self._watch = HangWatch()
         self._deaf = DeafWatch()
+        self._hung: Batch | None = None
         self._linked_life = 0
         self._lost_life = 0
         self._attaching: asyncio.Task[None] | None = None
@@ -129,12 +131,17 @@ class Replica:
         call = self._page.running()
         ours = call if call is not None and call.connection == self._link.number else None
         if self._watch.hangs(ours, now):
-            self._owner.replica_hangs(self, batch)
+            self._hangs(batch)
         elif self._deafens(self._page, batch, now):
             _log.error("replica takes no calls", extra={"replica": self.name, "pid": self.pid, "limit_s": batch.limit})
             # its keeper cannot see that it is waited for; the batch is run on another, since this one never began it
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, signal.SIGKILL)
+
+    def _hangs(self, batch: Batch) -> None:
+        if batch is not self._hung:  # it is seen at each look until the replica is gone
+            self._hung = batch
+            self._owner.replica_hangs(self, batch)
 
     def _deafens(self, page: StatusView, batch: Batch, now: float) -> bool:
         """Whether the very process that this connection leads to takes no calls; the news may be of a later one."""
@@ -201,5 +208,8 @@ class Replica:
         self._link = self._page = None
         if self.news.state is not ReplicaState.STOPPED:
             self._again_later(self._linked_life)
-        ran = link.broken or (call is not None and call.connection == link.number)
+        ours = call if call is not None and call.connection == link.number else None
+        ran = link.broken or ours is not None
+        if batch is not None and ours is not None and ours.overdue(time.monotonic()):
+            self._hangs(batch)  # its keeper saw it first
         self._owner.replica_lost(self, batch, ran=ran)

@@ -161,9 +161,12 @@ def answer(connection: Connection, pipeline: Pipeline, model: str, page: StatusP
         return False
     head, payload = received
     page.begin(connection.number, head.number, head.limit)
-    _run(connection, pipeline, model, head, payload)
-    # not before the answer is out: a batch that the page does not show at a replica's death is run again
-    page.end()
+    try:
+        _run(connection, pipeline, model, head, payload)
+    finally:
+        # not before the answer is out: a batch that the page does not show at a replica's death is run again;
+        # and also if there is nobody left to answer, or the call would seem to run for ever
+        page.end()
     return True
 
 
