@@ -2,44 +2,21 @@
 
 from __future__ import annotations
 
-import json
-import os
-import signal
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
 
-from pumice.client.load import LoadJob, LoadResult, run_load
+from tests.support.load import DOUBLER, kill_replicas_under_load, load
 from tests.support.server import RunningServer
 from tests.support.wire import body, metric, until
 
 ROOT = Path(__file__).parents[2]
-DOUBLER = "double=tests.support.models:Doubler"
-
-
-def load(server: RunningServer, seconds: float) -> LoadResult:
-    job = LoadJob(
-        url=f"{server.url}/v2/models/double/infer",
-        bodies=(json.dumps(body()).encode(),),
-        connections=16,
-        seconds=seconds,
-        expect="[2.0,4.0,6.0,8.0]",
-    )
-    return run_load(job)
 
 
 def test_replicas_that_are_killed_under_load_lose_nothing() -> None:
-    with RunningServer(DOUBLER, "--replicas", "2", cwd=ROOT) as server, ThreadPoolExecutor(1) as pool:
-        loading = pool.submit(load, server, 4.0)
-        kills = 0
-        while not loading.done() and kills < 6:
-            before = metric(server.url, "pumice_replica_restarts_total")
-            os.kill(server.replicas()[-1], signal.SIGKILL)
-            kills += 1
-            until(lambda: metric(server.url, "pumice_replica_restarts_total") > before)  # noqa: B023 - ends in the turn
-            until(lambda: metric(server.url, "pumice_replicas", state="ready") == 2)
-        result = loading.result()
+    with RunningServer(DOUBLER, "--replicas", "2", cwd=ROOT) as server:
+        result, kills = kill_replicas_under_load(server, most=6)
     assert kills >= 2
     assert not result.failures
     assert result.requests > 100

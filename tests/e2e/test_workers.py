@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import select
 import signal
@@ -17,12 +16,11 @@ import httpx
 import pytest
 from grpc_health.v1 import health_pb2 as health
 
-from pumice.client.load import LoadJob, LoadResult, run_load
+from tests.support.load import DOUBLER, kill_replicas_under_load, load
 from tests.support.server import RunningServer
 from tests.support.wire import body, infer, metric, output, until
 
 ROOT = Path(__file__).parents[2]
-DOUBLER = "double=tests.support.models:Doubler"
 CHECK = "/grpc.health.v1.Health/Check"
 
 
@@ -31,12 +29,6 @@ def server() -> Iterator[RunningServer]:
     """Two fronts over two replicas."""
     with RunningServer(DOUBLER, "--workers", "2", "--replicas", "2", "--timeout", "1", cwd=ROOT) as running:
         yield running
-
-
-def load(server: RunningServer, seconds: float) -> LoadResult:
-    url = f"{server.url}/v2/models/double/infer"
-    bodies = (json.dumps(body()).encode(),)
-    return run_load(LoadJob(url=url, bodies=bodies, connections=16, seconds=seconds, expect="[2.0,4.0,6.0,8.0]"))
 
 
 def connections_of(pid: int) -> int:
@@ -105,16 +97,7 @@ def test_a_front_that_is_killed_is_started_again_and_takes_only_its_own_along(se
 
 
 def test_killed_replicas_lose_nothing_under_load(server: RunningServer) -> None:
-    with ThreadPoolExecutor(1) as pool:
-        loading = pool.submit(load, server, 4.0)
-        kills = 0
-        while not loading.done() and kills < 3:
-            before = metric(server.url, "pumice_replica_restarts_total")
-            os.kill(server.replicas()[-1], signal.SIGKILL)
-            kills += 1
-            until(lambda: metric(server.url, "pumice_replica_restarts_total") > before)  # noqa: B023 - ends in the turn
-            until(lambda: metric(server.url, "pumice_replicas", state="ready") == 2)
-        result = loading.result()
+    result, kills = kill_replicas_under_load(server, most=3)
     assert kills
     assert not result.failures
     assert result.requests > 100

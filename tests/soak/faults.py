@@ -7,6 +7,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import partial
 
 from tests.soak.caller import Caller, judged
@@ -18,13 +19,19 @@ REVOKED_WITHIN_S = 1.0
 LOOK_AGAIN_S = 0.05
 
 
+def strike(pid: int, number: signal.Signals) -> None:
+    """Send a replica a signal, unless another fault has ended it since it was looked for."""
+    with suppress(ProcessLookupError):
+        os.kill(pid, number)
+
+
 def kill(caller: Caller) -> str:
     """Kill the older of two replicas with signal 9 and wait until there are two again."""
     served = caller.served
     before = served.replicas("double")
     if len(before) < 2:
         return "no second replica"
-    os.kill(before[0], signal.SIGKILL)
+    strike(before[0], signal.SIGKILL)
     while before[0] in (now := served.replicas("double")) or len(now) < 2:
         time.sleep(LOOK_AGAIN_S)
     return RIGHT
@@ -34,7 +41,7 @@ def stop(caller: Caller) -> str:
     """Stop a replica with SIGSTOP; the calls that it is sent hang until it is replaced."""
     replicas = caller.served.replicas("picky")
     if replicas:
-        os.kill(replicas[-1], signal.SIGSTOP)
+        strike(replicas[-1], signal.SIGSTOP)
     return RIGHT
 
 
