@@ -241,7 +241,7 @@ def infer_message(model: str) -> bytes:
 @pytest.mark.parametrize("method", [method for method, verb in VERBS.items() if verb is not Verb.OPEN])
 def test_a_key_of_one_model_calls_no_method_of_another(locked: Locked, method: str) -> None:
     # in all these messages the model's name is the first field, or the second after the repository's
-    if method in FILTERED:
+    if method in FILTERED or method == STREAM:
         return
     for message in (infer_message("other"), b"\x12\x05other"):
         code, _ = call(locked, method, locked.narrow.key, message)
@@ -256,6 +256,35 @@ FILTERED = {
     "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
     "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
 }
+
+
+STREAM = "/inference.GRPCInferenceService/ModelStreamInfer"
+
+
+def test_each_request_of_a_stream_is_held_against_its_model(locked: Locked) -> None:
+    def answers(key: str) -> dict[str, str]:
+        metadata = (("authorization", f"Bearer {key}"),)
+        messages: list[pb.ModelInferRequest] = []
+        for model in ("double", "other", "nowhere", "double"):
+            message = pb.ModelInferRequest.FromString(infer_message(model))
+            message.id = f"{model} {len(messages)}"
+            messages.append(message)
+        with grpc.insecure_channel(locked.server.grpc) as channel:
+            stream = channel.stream_stream(
+                STREAM, pb.ModelInferRequest.SerializeToString, pb.ModelStreamInferResponse.FromString
+            )
+            told = stream(iter(messages), metadata=metadata, timeout=30)
+            return {answer.infer_response.id: answer.error_message for answer in told}
+
+    narrow = answers(locked.narrow.key)
+    assert narrow["double 0"] == narrow["double 3"] == ""
+    assert "infer:other" in narrow["other 1"]
+    assert "infer:nowhere" in narrow["nowhere 2"], "whether it is there is not told"
+    wide = answers(locked.admin.key)
+    assert wide["other 1"] == ""
+    assert "is not served" in wide["nowhere 2"]
+    code, _ = call(locked, STREAM, locked.reader.key, infer_message("double"))
+    assert code is grpc.StatusCode.PERMISSION_DENIED, "who may run no model at all is turned away at the door"
 
 
 def test_a_key_opens_grpc(locked: Locked) -> None:

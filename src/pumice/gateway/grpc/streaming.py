@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import grpc
 
+from pumice.domain.access import Verb
 from pumice.domain.errors import PumiceError
 from pumice.gateway.grpc.calls import Call, Counted
 from pumice.gateway.grpc.errors import details_of
@@ -89,6 +90,7 @@ class StreamInfer:
             await answers.put(grpc_codec.encode_stream_error(details_of(told), asked))
 
     async def _answer(self, message: pb.ModelInferRequest, call: Call, answers: asyncio.Queue[bytes | None]) -> None:
+        call.permit(Verb.INFER, message.model_name)
         served = self._inference.catalog.find(message.model_name, message.model_version)
         with Counted(served.stats, PROTOCOL):
             wire = grpc_codec.read_infer(message)
