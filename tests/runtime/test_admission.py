@@ -115,6 +115,38 @@ def test_a_request_gets_in_if_it_will_be_in_time() -> None:
     assert scene.admission.tight
 
 
+@given(
+    waiting=st.integers(0, 60),
+    max_rows=st.integers(1, 16),
+    busy=st.floats(-1, 1),
+    pace=st.floats(0.25, 4),
+    left=st.none() | st.floats(0.001, 4),
+)
+def test_who_gets_in_without_being_judged_would_get_in(
+    waiting: int, max_rows: int, busy: float, pace: float, left: float | None
+) -> None:
+    scene = Scene(max_rows=max_rows, places=50)
+    scene.wait(waiting)
+    scene.admission.doubt.pace = pace
+    scene.admission.doubt.deviation = 10.0
+    scene.admission.settle()
+    if scene.admission.calm(request(), left, 0.0):
+        running = busy * 0.01  # no batch takes longer
+        assert scene.judge(request(), left, (running,)) > 0
+
+
+def test_nobody_is_judged_while_little_waits() -> None:
+    scene = Scene(wait=1.0)
+    assert not scene.admission.calm(request(), None, 0.0), "nothing is known yet"
+    scene.admission.settle()
+    scene.wait(90)
+    assert scene.admission.calm(request(), None, 0.0)
+    assert not scene.admission.calm(request(), 1.5, 0.0)
+    assert scene.admission.calm(request(), 2.5, 0.0)
+    scene.wait(9)
+    assert not scene.admission.calm(request(), None, 0.0), "the last place is given away with care"
+
+
 def test_who_comes_back_as_told_gets_in() -> None:
     scene = Scene()
     tickets = scene.wait(50)

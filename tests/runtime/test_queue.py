@@ -85,7 +85,7 @@ def test_one_to_be_run_alone_has_no_mates() -> None:
     suspect, other = ticket(), ticket(at=1.0)
     suspect.alone = True
     queue.push(other)
-    queue.push(suspect, first=True)
+    queue.push_first(suspect)
     assert take(queue, 8) == [suspect]
     assert take(queue, 8) == [other]
 
@@ -309,7 +309,7 @@ class Waiting(RuleBasedStateMachine):
         one.alone = first
         before = self.queue.ahead(one.request)
         assert 0 <= before <= sum(other.request.rows for other in self.waiting)
-        self.queue.push(one, first=first)
+        (self.queue.push_first if first else self.queue.push)(one)
         self.waiting.append(one)
 
     @precondition(lambda self: self.waiting)

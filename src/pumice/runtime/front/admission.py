@@ -131,6 +131,40 @@ class Admission:
         self._stats = stats
         self._refused = 0
         self._told = -math.inf
+        self._calm_rows = self._rows_per_second = self._rows_lost = 0.0  # nothing is known before the first batch
+
+    def settle(self) -> None:
+        """Find out up to where nothing need be predicted; called when the curve or the doubt has learned.
+
+        Besides the rows before it, a request takes what is left of the batch that runs, at most one that is full until
+        another replica is free, and its own (`start_after`).
+        """
+        sharing = self._sharing
+        full = sharing.full
+        seconds = self.doubt.pace * sharing.curve.seconds(full)
+        self._rows_per_second = full / seconds if seconds > 0 else 0.0
+        self._rows_lost = sharing.max_rows + 2 * full
+        self._calm_rows = self._limits.wait * self._rows_per_second - self._rows_lost
+
+    def calm(self, request: InferRequest, deadline: float | None, now: float) -> bool:
+        """Whether a request gets in whoever goes before it, which is told faster than it is judged.
+
+        Args:
+            request: What is asked.
+            deadline: When its caller stops waiting (s), or None.
+            now: The monotonic clock (s).
+        """
+        totals = self._queue.totals
+        if totals.size + 1 >= self._limits.requests:
+            return False
+        if deadline is None:
+            most = self._calm_rows
+        else:
+            most = (1 - _MOST_DOUBT) * (deadline - now) * self._rows_per_second - self._rows_lost
+        if totals.rows + request.rows > most:
+            return False
+        self.tight = False
+        return True
 
     def judge(self, request: InferRequest, deadline: float | None, free_in: Sequence[float], now: float) -> float:
         """Predict how long a request will take, from now to its answer.

@@ -79,20 +79,23 @@ class Dispatcher:
         Raises:
             Overloaded: It has none, or too many wait.
         """
-        expected = self.look(request, deadline)
-        if expected:
-            self.admission.make_room(request)
-        return self.enqueue(request, done, expected)
+        now = time.monotonic()
+        expected = 0.0
+        # one request of a batch, the first that waits, is enough to hold the prediction against what comes
+        if not self._queue.totals.size or not self.admission.calm(request, deadline, now):
+            expected = self._look(request, deadline, now)
+            if expected:
+                self.admission.make_room(request)
+        return self.enqueue(request, done, expected, now)
 
-    def look(self, request: InferRequest, deadline: float | None) -> float:
+    def _look(self, request: InferRequest, deadline: float | None, now: float) -> float:
         """Tell how long a request would take (s); 0: it finds nobody before it, so it gets in whatever is expected.
 
         Raises:
             Overloaded: It would not get in.
         """
-        if self._idle and not len(self._queue):
+        if self._idle and not self._queue.totals.size:
             return 0.0
-        now = time.monotonic()
         per_row, fixed = self._sharing.curve.line
         free_in = [started + per_row * rows + fixed - now for rows, started in self._running.values()]
         free_in += [0.0] * len(self._idle)
@@ -104,23 +107,26 @@ class Dispatcher:
         Raises:
             Overloaded: It would not.
         """
-        self.look(request, request.deadline)
+        self._look(request, request.deadline, time.monotonic())
 
-    def enqueue(self, request: InferRequest, done: Done, expected: float = 0.0) -> Ticket:
+    def enqueue(self, request: InferRequest, done: Done, expected: float = 0.0, now: float = 0.0) -> Ticket:
         """Let an admitted request wait.
 
         Args:
             request: What is asked.
             done: Called once with the answer or error.
-            expected: How long it will take by what `look` said (s).
+            expected: How long it will take by what was predicted (s); 0: nothing was.
+            now: The monotonic clock (s), if it has just been read.
         """
-        now = time.monotonic()
+        now = now or time.monotonic()
         if request.rows > self._sharing.max_rows and self._batcher.batchable:
             whole = self.expire_in_time(Ticket(request, None, now, done))
             Parts(whole, self._sharing.max_rows, self.enqueue)
             return whole
-        ticket = self.expire_in_time(Ticket(request, self._batcher.key(request), now, done))
+        ticket = Ticket(request, self._batcher.key(request), now, done)
         ticket.expected = expected
+        if request.deadline is not None:
+            self.expire_in_time(ticket)
         self._sharing.arrived(now)
         self._queue.push(ticket)
         self._flush_soon()
@@ -153,6 +159,7 @@ class Dispatcher:
         self._learn(batch, now)
         self._hangs = 0
         self._sharing.answered(batch.rows, len(batch.tickets), now - batch.started, now)
+        self.admission.settle()
         self._idle.append(replica)
         self._running.pop(replica, None)
         waiting = len(self._queue)
@@ -242,7 +249,7 @@ class Dispatcher:
         self._stats.retries += len(waiting)
         for ticket in reversed(waiting):
             ticket.alone |= alone
-            self._queue.push(ticket, first=True)
+            self._queue.push_first(ticket)
         self._flush_soon()
 
     def _expired(self, ticket: Ticket) -> None:

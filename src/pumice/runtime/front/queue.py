@@ -26,27 +26,35 @@ class PendingQueue:
 
     Args:
         dropped: Told of each request that came too late.
+
+    Attributes:
+        totals: How much waits.
     """
 
     def __init__(self, dropped: Dropped) -> None:
         self._lines: list[Line] = []  # by priority, the most urgent first; one that has come once stays
-        self._totals = Totals()
+        self.totals = Totals()
         self._dropped = dropped
 
     def __len__(self) -> int:
         """Requests that wait."""
-        return self._totals.size
+        return self.totals.size
 
-    def push(self, ticket: Ticket, *, first: bool = False) -> None:
-        """Let a request wait, behind the others of its caller or (to be tried again) before all of its priority."""
-        priority = ticket.request.priority
+    def push(self, ticket: Ticket) -> None:
+        """Let a request wait, behind the others of its caller."""
+        self._line(ticket.request.priority).push(ticket)
+
+    def push_first(self, ticket: Ticket) -> None:
+        """Let a request that is to be tried again wait, before all of its priority."""
+        self._line(ticket.request.priority).push_first(ticket)
+
+    def _line(self, priority: int) -> Line:
         for line in self._lines:
             if line.priority == priority:
-                break
-        else:
-            line = Line(priority, self._totals)
-            insort(self._lines, line, key=_priority)
-        line.push(ticket, first=first)
+                return line
+        line = Line(priority, self.totals)
+        insort(self._lines, line, key=_priority)
+        return line
 
     def next(self) -> Ticket | None:
         """The request that the next batch begins with, or None if nobody waits."""
@@ -58,7 +66,7 @@ class PendingQueue:
 
     def rows_like(self, ticket: Ticket) -> int:
         """Rows of all that wait and may share a batch with this one, which waits too."""
-        return self._totals.rows[ticket.key]
+        return self.totals.alike[ticket.key]
 
     def take(self, head: Ticket, rows: int, now: float, done_by: float = 0.0) -> list[Ticket]:
         """Take a batch of at most ``rows`` rows, but at least one request; one to be run alone comes alone.
@@ -74,7 +82,7 @@ class PendingQueue:
             for all, the one with the most time left is run all the same: an expectation that is never put to the test
             could be wrong for ever.
         """
-        begun = self._line_of(head)
+        begun = self._line(head.request.priority)
         for line in self._lines:
             line.passed += 1
         begun.passed = 0
@@ -85,7 +93,7 @@ class PendingQueue:
                 break
             if line is not begun and line.size:
                 line.fill(taking)
-        if taking.late and not taking.batch and not self._totals.size:
+        if taking.late and not taking.batch and not self.totals.size:
             tried = max(taking.late, key=_deadline)
             taking.late.remove(tried)
             taking.batch.append(tried)
@@ -128,9 +136,6 @@ class PendingQueue:
         if line is None or line.callers < 2:
             return False
         return line.held(request.caller) * line.callers >= line.size
-
-    def _line_of(self, ticket: Ticket) -> Line:
-        return next(line for line in self._lines if line.priority == ticket.request.priority)
 
 
 def _priority(line: Line) -> int:

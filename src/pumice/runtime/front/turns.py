@@ -63,18 +63,21 @@ class Share:
         self._credit = 0
         self._in_turn = False
 
-    def push(self, ticket: Ticket, *, first: bool) -> None:
-        """Put a request behind (or before) the caller's others."""
+    def push(self, ticket: Ticket) -> int:
+        """Put a request behind the caller's others, and tell how many they are now."""
         lane = self._lanes.get(ticket.key)
         if lane is None:
             lane = self._lanes[ticket.key] = OrderedDict()
         lane[ticket] = None
-        if first:
-            lane.move_to_end(ticket, last=False)
-            self._in_turn = False  # a new turn has room for it
+        ticket.place = self
         self.rows += ticket.request.rows
         self.size += 1
-        ticket.place = self
+        return self.size
+
+    def bring_forward(self, ticket: Ticket) -> None:
+        """Put a request that waits before the caller's others."""
+        self._lanes[ticket.key].move_to_end(ticket, last=False)
+        self._in_turn = False  # a new turn has room for it
 
     def discard(self, ticket: Ticket) -> None:
         """Take a request out, wherever it stands."""
@@ -169,29 +172,44 @@ class Line:
         self._sizes = [0]  # at n > 0: how many callers have n requests waiting; the last of them is never 0
         self._quantum = 1
 
-    def push(self, ticket: Ticket, *, first: bool = False) -> None:
-        """Let a request wait behind its caller's others, or be the very next."""
+    def push(self, ticket: Ticket) -> None:
+        """Let a request wait behind its caller's others."""
         request = ticket.request
+        rows = request.rows
         share = self._shares.get(request.caller)
         if share is None:
             share = self._shares[request.caller] = Share(self, request.caller)
             self._turns[share] = None
-        share.push(ticket, first=first)
-        if first:
-            self._turns.move_to_end(share, last=False)
-        self._resized(share.size - 1, share.size)
+        size = share.push(ticket)
+        sizes = self._sizes
+        sizes[size - 1] -= 1
+        if size < len(sizes):
+            sizes[size] += 1
+        else:
+            sizes.append(1)
         if not self.size:
             self.passed = 0
-            self._quantum = request.rows
-        elif request.rows > self._quantum:
-            self._quantum = request.rows
-        self.rows += request.rows
+            self._quantum = rows
+        elif rows > self._quantum:
+            self._quantum = rows
+        self.rows += rows
         self.size += 1
-        self._totals.add(ticket.key, request.rows)
+        self._totals.add(ticket.key, rows)
+
+    def push_first(self, ticket: Ticket) -> None:
+        """Let a request wait that is the very next."""
+        self.push(ticket)
+        share = self._shares[ticket.request.caller]
+        share.bring_forward(ticket)
+        self._turns.move_to_end(share, last=False)
 
     def left(self, share: Share, key: Hashable, size: int, rows: int) -> None:
         """Called by a share that has so many requests less."""
-        self._resized(share.size + size, share.size)
+        sizes = self._sizes
+        sizes[share.size + size] -= 1
+        sizes[share.size] += 1
+        while len(sizes) > 1 and not sizes[-1]:
+            sizes.pop()
         if not share.size:
             del self._shares[share.caller]
             self._turns.pop(share, None)
@@ -252,43 +270,37 @@ class Line:
         own, others = (share.rows, len(self._shares) - 1) if share is not None else (0, len(self._shares))
         return min(self.rows, own + others * (own + rows + self._quantum))
 
-    def _resized(self, before: int, after: int) -> None:
-        sizes = self._sizes
-        sizes[before] -= 1
-        if after == len(sizes):
-            sizes.append(0)
-        sizes[after] += 1
-        while len(sizes) > 1 and not sizes[-1]:
-            sizes.pop()
-
 
 class Totals:
     """What waits at all priorities.
 
     Attributes:
         size: Requests.
-        rows: Rows of requests that may share a batch, by what they have in common.
+        rows: Rows.
+        alike: Rows of requests that may share a batch, by what they have in common.
     """
 
-    __slots__ = ("rows", "size")
+    __slots__ = ("alike", "rows", "size")
 
     def __init__(self) -> None:
-        self.size = 0
-        self.rows: dict[Hashable, int] = {}
+        self.size = self.rows = 0
+        self.alike: dict[Hashable, int] = {}
 
     def add(self, key: Hashable, rows: int) -> None:
         """Count a request that came."""
         self.size += 1
-        self.rows[key] = self.rows.get(key, 0) + rows
+        self.rows += rows
+        self.alike[key] = self.alike.get(key, 0) + rows
 
     def remove(self, key: Hashable, size: int, rows: int) -> None:
         """Count requests that left."""
         self.size -= size
-        left = self.rows[key] - rows
+        self.rows -= rows
+        left = self.alike[key] - rows
         if left:
-            self.rows[key] = left
+            self.alike[key] = left
         else:
-            del self.rows[key]
+            del self.alike[key]
 
 
 def _enqueued(ticket: Ticket) -> float:
