@@ -179,6 +179,13 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         tuple[str, ...],
         Meta(description="Origins whose pages may call, exact as in `https://example.org`; none are by default."),
     ] = ()
+    shared_memory: Annotated[
+        bool,
+        Meta(
+            description="Whether callers on this machine may name memory below `/dev/shm` that the server reads inputs "
+            "from and writes outputs to. Whoever may manage then reaches all such memory of the server's user."
+        ),
+    ] = False
     memory_budget: Annotated[
         int,
         Meta(

@@ -20,7 +20,7 @@ from pumice.domain.request import DEFAULT_PRIORITY, InferRequest, InferResult
 from pumice.protocol.oip import grpc_codec
 from pumice.protocol.oip.proto import open_inference_pb2 as pb
 from pumice.protocol.oip.tensors import to_bytes
-from pumice.protocol.oip.types import WireRequest
+from pumice.protocol.oip.types import WireRequest, bind_outputs
 from pumice.protocol.seed import model_service_pb2
 from scripts.generate_protos import PROTOS, compile_proto
 
@@ -199,7 +199,20 @@ def test_sequences_and_empty_parameters_are_refused() -> None:
     assert "has no value" in refusal(message)
 
 
-@pytest.mark.parametrize("key", ["shared_memory_region", "classification"])
+def test_shared_memory_is_refused_where_there_is_none() -> None:
+    message = raw_request(x=np.ones(1, np.int8))
+    for tensor in (message.inputs[0], message.outputs.add(name="y")):
+        tensor.parameters["shared_memory_region"].string_param = "r"
+        tensor.parameters["shared_memory_byte_size"].int64_param = 1
+    del message.raw_input_contents[:]
+    assert "input 'x'" in refusal(message, Unsupported)
+    message.inputs[0].parameters.clear()
+    message.raw_input_contents.append(b"1")
+    with pytest.raises(Unsupported, match="output 'y'"):
+        bind_outputs(grpc_codec.read_infer(message), None)
+
+
+@pytest.mark.parametrize("key", ["classification"])
 def test_extensions_that_are_not_there_are_refused(key: str) -> None:
     message = raw_request(x=np.ones(1, np.int8))
     message.outputs.add(name="y").parameters[key].string_param = "1"

@@ -22,11 +22,17 @@ if TYPE_CHECKING:
     from pumice.service.access.access import Access
     from pumice.service.inference import Inference
     from pumice.service.models import Models
+    from pumice.service.shared_memory import Regions
     from pumice.service.tasks import Tasks
 
 
 def http_server(
-    settings: Settings, inference: Inference, tasks: Tasks, models: Models, access: Access
+    settings: Settings,
+    inference: Inference,
+    tasks: Tasks,
+    models: Models,
+    access: Access,
+    regions: Regions | None = None,
 ) -> uvicorn.Server:
     """Put the HTTP server together.
 
@@ -36,6 +42,7 @@ def http_server(
         tasks: Its asynchronous form.
         models: What loads and unloads.
         access: Who may do what.
+        regions: Shared memory of callers; None: they may use none.
     """
     import uvicorn
 
@@ -61,12 +68,14 @@ def http_server(
     )
     budget = Budget(-(-settings.max_inflight_bytes // settings.workers))
     cors = Cors(settings.cors_origins) if settings.cors_origins else None
-    handler: Handler = InferHandler(inference, limit)
+    handler: Handler = InferHandler(inference, limit, regions=regions)
     if access.doors is not None:
         handler = Guard(handler, access.doors)
     route = HotRoute(handler, SUFFIX, limits, budget, cors)
     route.by_certificate = access.by_certificate
-    context = HttpContext(inference, tasks, models, max_body_bytes=limit, budget=budget, cors=cors, access=access)
+    context = HttpContext(
+        inference, tasks, models, max_body_bytes=limit, budget=budget, cors=cors, access=access, regions=regions
+    )
     config = uvicorn.Config(
         http_app(context),
         host=settings.host,
@@ -108,7 +117,13 @@ async def door(settings: Settings) -> AsyncIterator[Access]:
 
 
 async def grpc_server(
-    settings: Settings, inference: Inference, models: Models, access: Access, *, shared: bool = False
+    settings: Settings,
+    inference: Inference,
+    models: Models,
+    access: Access,
+    regions: Regions | None = None,
+    *,
+    shared: bool = False,
 ) -> GrpcServer | None:
     """Start the gRPC server, if there is to be one.
 
@@ -117,6 +132,7 @@ async def grpc_server(
         inference: The operation.
         models: What loads and unloads.
         access: Who may do what.
+        regions: Shared memory of callers; None: they may use none.
         shared: Other processes listen on the port too.
 
     Raises:
@@ -131,7 +147,24 @@ async def grpc_server(
     options = GrpcOptions(
         host=settings.host, port=settings.grpc_port, max_message_bytes=settings.max_body_bytes, shared=shared
     )
-    return await start_grpc(GrpcContext(inference, models, access), options)
+    return await start_grpc(GrpcContext(inference, models, access, regions), options)
+
+
+def make_regions(settings: Settings) -> Regions | None:
+    """The shared memory of callers; None if the operator has not allowed any.
+
+    Raises:
+        BadSetting: Anybody elsewhere could name memory of this machine.
+    """
+    if not settings.shared_memory:
+        return None
+    from pumice.domain.errors import BadSetting
+    from pumice.service.access.binding import is_loopback
+    from pumice.service.shared_memory import Regions
+
+    if settings.auth == "none" and not is_loopback(settings.host):
+        raise BadSetting("shared_memory", "true, without authentication", "'host: 127.0.0.1', or '--auth keys'")
+    return Regions()
 
 
 def make_tasks(settings: Settings, inference: Inference) -> Tasks:

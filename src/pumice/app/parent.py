@@ -33,7 +33,7 @@ from pumice.app.messages import (
     Wake,
 )
 from pumice.config import Settings
-from pumice.domain.errors import PumiceError
+from pumice.domain.errors import BadSetting, PumiceError
 from pumice.runtime.front.folder import remove_run_folder
 from pumice.runtime.front.version import ServedVersion
 from pumice.service.catalog import Catalog
@@ -54,6 +54,8 @@ class Parent:
     """
 
     def __init__(self, settings: Settings, environ: dict[str, str]) -> None:
+        if settings.shared_memory:  # a region is known to the front at which it was registered
+            raise BadSetting("'shared_memory' with several 'workers'", "true", "false, or 'workers': 1")
         self._settings = settings
         self._fronts = Fronts(self)
         self._launcher = KeptLauncher(settings, environ, self._fronts)

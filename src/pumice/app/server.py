@@ -78,6 +78,7 @@ class Server:
             freeze,
             grpc_server,
             http_server,
+            make_regions,
             make_tasks,
             stop_signals,
             url_of,
@@ -90,14 +91,17 @@ class Server:
         stop = stop_signals()
         inference = Inference(catalog)
         tasks = make_tasks(settings, inference)
+        regions = make_regions(settings)
         async with contextlib.AsyncExitStack() as stack:
+            if regions is not None:
+                stack.callback(regions.close)
             access = await stack.enter_async_context(door(settings))
             context = (inference, tasks, models, access)
-            port = await stack.enter_async_context(_serving(http_server(settings, *context), settings))
+            port = await stack.enter_async_context(_serving(http_server(settings, *context, regions), settings))
             # a task may be accepted while the models load
             stack.push_async_callback(tasks.stop)
             stopping = asyncio.create_task(stop.wait())
-            starting = asyncio.create_task(grpc_server(settings, inference, models, access))
+            starting = asyncio.create_task(grpc_server(settings, inference, models, access, regions))
             ready = asyncio.create_task(self._launcher.until_ready())
             await asyncio.wait({ready, stopping}, return_when=asyncio.FIRST_COMPLETED)
             if not ready.done():

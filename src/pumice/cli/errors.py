@@ -42,6 +42,7 @@ EXIT_CODES: Mapping[type[e.PumiceError], ExitCode] = MappingProxyType(
         e.KeyNotFound: ExitCode.WRONG,
         e.ModelNotFound: ExitCode.WRONG,
         e.TaskNotFound: ExitCode.WRONG,
+        e.RegionNotFound: ExitCode.WRONG,
         e.Unsupported: ExitCode.WRONG,
         e.Unavailable: ExitCode.FAILED,
         e.ModelNotReady: ExitCode.FAILED,

@@ -16,7 +16,8 @@ PumiceError
 ├── NotFound
 │   ├── KeyNotFound
 │   ├── ModelNotFound
-│   └── TaskNotFound
+│   ├── TaskNotFound
+│   └── RegionNotFound
 ├── Unsupported
 ├── Unavailable                come back later
 │   ├── ModelNotReady
@@ -59,6 +60,7 @@ from pumice.domain.errors.request import (
     MalformedInput,
     ModelNotFound,
     NotFound,
+    RegionNotFound,
     SignatureMismatch,
     TaskNotFound,
     TooLarge,
@@ -91,6 +93,7 @@ __all__ = [
     "Overloaded",
     "PumiceError",
     "RateLimited",
+    "RegionNotFound",
     "SetupError",
     "SignatureMismatch",
     "StorageFailed",

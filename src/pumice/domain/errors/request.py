@@ -204,6 +204,24 @@ class TaskNotFound(NotFound):
 
 
 @dataclass(eq=False)
+class RegionNotFound(NotFound):
+    """No region of shared memory of this name is registered, or another caller has registered it.
+
+    Args:
+        region: The name that was asked for.
+    """
+
+    region: str
+    code = "region-not-found"
+    title = "No such region of shared memory"
+
+    @property
+    def message(self) -> str:
+        """Name the region."""
+        return f"region '{self.region[:80]}' of shared memory is not registered; register it first"
+
+
+@dataclass(eq=False)
 class KeyNotFound(NotFound):
     """No key has this id, or it has ended and cannot be replaced.
 

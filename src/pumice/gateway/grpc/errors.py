@@ -28,6 +28,7 @@ STATUSES: Mapping[type[e.PumiceError], StatusCode] = MappingProxyType(
         e.KeyNotFound: StatusCode.NOT_FOUND,
         e.ModelNotFound: StatusCode.NOT_FOUND,
         e.TaskNotFound: StatusCode.NOT_FOUND,
+        e.RegionNotFound: StatusCode.NOT_FOUND,
         e.Unsupported: StatusCode.UNIMPLEMENTED,
         e.Unavailable: StatusCode.UNAVAILABLE,
         e.ModelNotReady: StatusCode.UNAVAILABLE,

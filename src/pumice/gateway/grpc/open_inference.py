@@ -14,6 +14,7 @@ from pumice.domain.signature import Tensor
 from pumice.gateway.grpc.calls import Call, Counted, Operation, unary
 from pumice.gateway.grpc.context import GrpcContext
 from pumice.gateway.grpc.repository import Repository
+from pumice.gateway.grpc.shared_memory import SharedMemory, read_wire
 from pumice.gateway.grpc.streaming import StreamInfer
 from pumice.gateway.grpc.triton import Description
 from pumice.protocol.oip import grpc_codec
@@ -50,10 +51,11 @@ class OpenInference:
             "ServerReady": self.server_ready,
             "ServerMetadata": self.server_metadata,
             **Repository(self._context.models).operations(),
+            **SharedMemory(self._context.regions).operations(),
             **Description(self._inference).operations(),
         }
         methods = {name: unary(run) for name, run in operations.items()}
-        methods["ModelStreamInfer"] = StreamInfer(self._inference).method()
+        methods["ModelStreamInfer"] = StreamInfer(self._context).method()
         return grpc.method_handlers_generic_handler(SERVICE, methods)
 
     async def infer(self, body: bytes, call: Call) -> bytes:
@@ -62,7 +64,7 @@ class OpenInference:
         call.permit(Verb.INFER, message.model_name)
         served = self._catalog.find(message.model_name, message.model_version)
         with Counted(served.stats, PROTOCOL):
-            wire = grpc_codec.read_infer(message)
+            wire = read_wire(message, call, self._context.regions)
             if wire.outputs and served.profile is not None:
                 check_outputs(wire, served.name, served.profile.signature)
             now = time.monotonic()

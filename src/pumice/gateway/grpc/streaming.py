@@ -18,10 +18,11 @@ import grpc
 from pumice.domain.access import Verb
 from pumice.domain.errors import PumiceError
 from pumice.gateway.grpc.calls import Call, Counted
+from pumice.gateway.grpc.context import GrpcContext
 from pumice.gateway.grpc.errors import details_of
+from pumice.gateway.grpc.shared_memory import read_wire
 from pumice.protocol.oip import grpc_codec
 from pumice.protocol.oip.proto import open_inference_pb2 as pb
-from pumice.service.inference import Inference
 
 if TYPE_CHECKING:
     from pumice.gateway.grpc.calls import Context
@@ -42,11 +43,12 @@ class StreamInfer:
     """The method.
 
     Args:
-        inference: The operation, and the catalogue of what is served.
+        context: What the methods work with.
     """
 
-    def __init__(self, inference: Inference) -> None:
-        self._inference = inference
+    def __init__(self, context: GrpcContext) -> None:
+        self._inference = context.inference
+        self._regions = context.regions
 
     def method(self) -> grpc.RpcMethodHandler[bytes, bytes]:
         """Give the method to a service."""
@@ -93,7 +95,7 @@ class StreamInfer:
         call.permit(Verb.INFER, message.model_name)
         served = self._inference.catalog.find(message.model_name, message.model_version)
         with Counted(served.stats, PROTOCOL):
-            wire = grpc_codec.read_infer(message)
+            wire = read_wire(message, call, self._regions)
             now = time.monotonic()
             wire.start(now)
             call.carry(wire.request, now)

@@ -25,6 +25,9 @@ VERBS: Mapping[str, Verb] = MappingProxyType(
         "/inference.GRPCInferenceService/RepositoryIndex": Verb.READ,
         "/inference.GRPCInferenceService/RepositoryModelLoad": Verb.MANAGE,
         "/inference.GRPCInferenceService/RepositoryModelUnload": Verb.MANAGE,
+        "/inference.GRPCInferenceService/SystemSharedMemoryStatus": Verb.READ,
+        "/inference.GRPCInferenceService/SystemSharedMemoryRegister": Verb.MANAGE,
+        "/inference.GRPCInferenceService/SystemSharedMemoryUnregister": Verb.MANAGE,
         "/ModelService/Predict": Verb.INFER,
     }
 )

@@ -11,7 +11,19 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from pumice.domain.errors import PumiceError
-from pumice.gateway.http import health, keys, kserve, metrics, oip, repository, seed, site, streaming, triton
+from pumice.gateway.http import (
+    health,
+    keys,
+    kserve,
+    metrics,
+    oip,
+    repository,
+    seed,
+    shared_memory,
+    site,
+    streaming,
+    triton,
+)
 from pumice.gateway.http.context import HttpContext
 from pumice.gateway.http.endpoint import Endpoint
 from pumice.gateway.http.envelope import Envelope
@@ -45,6 +57,7 @@ def all_endpoints(context: HttpContext) -> list[Endpoint]:
         *oip.endpoints(context),
         *streaming.endpoints(context),
         *repository.endpoints(context),
+        *shared_memory.endpoints(context),
         *kserve.endpoints(context),
         *seed.endpoints(context),
         *health.endpoints(context),

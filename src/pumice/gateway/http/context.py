@@ -14,6 +14,7 @@ from pumice.observe.observed import Observed
 from pumice.service.access.access import Access
 from pumice.service.inference import Inference
 from pumice.service.models import Models
+from pumice.service.shared_memory import Regions
 from pumice.service.tasks import Tasks
 
 
@@ -49,6 +50,7 @@ class HttpContext:
         budget: What the bodies of all requests may take together.
         cors: Other origins whose pages may call; None: none.
         access: Who may come in, and what is written down of those who manage.
+        regions: Shared memory of callers; None: the operator has not allowed any.
         started: When the server started (Unix time, s).
         server: Name of the server.
         version: Its version.
@@ -61,6 +63,7 @@ class HttpContext:
     budget: Budget = field(default_factory=lambda: Budget(1 << 30))
     cors: Cors | None = None
     access: Access = field(default_factory=Access)
+    regions: Regions | None = None
     started: float = field(default_factory=time.time)
     server: str = "pumice"
     version: str = __version__

@@ -36,6 +36,7 @@ STATUSES: Mapping[type[e.PumiceError], int] = MappingProxyType(
         e.KeyNotFound: 404,
         e.ModelNotFound: 404,
         e.TaskNotFound: 404,
+        e.RegionNotFound: 404,
         e.Unsupported: 501,
         e.Unavailable: 503,
         e.ModelNotReady: 503,

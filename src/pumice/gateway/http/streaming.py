@@ -97,8 +97,10 @@ class _Streaming:
         if length is not None and not length.isdigit():
             raise MalformedInput("header 'Inference-Header-Content-Length'", f"'{length[:32]}' is no number of bytes")
         wire = decode_infer(body, None if length is None else int(length))
-        if wire.binary_default or wire.binary:
-            raise Unsupported("binary tensors in server-sent events", "ask for them as JSON, or call gRPC")
+        if wire.binary_default or wire.binary or wire.shared:
+            raise Unsupported(
+                "binary tensors and shared memory in server-sent events", "ask for them as JSON, or call gRPC"
+            )
         served = await self._awake(request)
         return await self._stream(request, served, wire, lambda part: encode_result(part, wire)[0][0])
 

@@ -5,7 +5,7 @@ Source: Open Inference Protocol ``inference_grpc.md`` and ``open_inference_grpc.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, TypeVar
@@ -25,8 +25,9 @@ from pumice.protocol.oip.proto.open_inference_pb2 import (
     ModelInferResponse,
     ModelStreamInferResponse,
 )
-from pumice.protocol.oip.tensors import check_shape, from_bytes, join_bytes, numpy_type
-from pumice.protocol.oip.types import WireRequest, apply_parameters
+from pumice.protocol.oip.shared import Memory, Place, place_of, read_place
+from pumice.protocol.oip.tensors import check_shape, from_bytes, join_bytes, numpy_type, to_bytes
+from pumice.protocol.oip.types import WireRequest, apply_parameters, place_outputs, put_shared
 
 M = TypeVar("M", bound=Message)
 
@@ -48,7 +49,6 @@ _CONTENTS: Mapping[str, str] = MappingProxyType(
 )
 """Datatype -> field of `InferTensorContents`; what is missing can come only as raw bytes."""
 
-_SHARED_MEMORY = "shared_memory_region"
 _CLASSIFICATION = "classification"
 _EMPTY_FINAL = "triton_enable_empty_final_response"
 _INFER_RESPONSE_TAG = bytes([2 << 3 | 2])  # infer_response = 2, length-delimited
@@ -57,6 +57,7 @@ _FINAL, _NOT_FINAL = (
     for final in (True, False)
 )
 _RAW_OUTPUT_TAG = bytes([6 << 3 | 2])  # raw_output_contents = 6, length-delimited
+_NO_RAW_OUTPUT = _RAW_OUTPUT_TAG + b"\0"  # keeps the place of an output that went to shared memory
 
 
 def parse_message(kind: type[M], body: bytes) -> M:
@@ -77,20 +78,25 @@ def as_message(value: msgspec.Struct, message: M) -> M:
     return filled
 
 
-def read_infer(message: ModelInferRequest) -> WireRequest:
+def read_infer(message: ModelInferRequest, memory: Memory | None = None) -> WireRequest:
     """Take an inference request out of its message; raw numbers are views, not copies.
+
+    Args:
+        message: The request.
+        memory: The regions of shared memory that the caller may use; None: the operator has not allowed any.
 
     Raises:
         MalformedInput: The message contradicts itself.
         Unsupported: It asks for something that this server does not do.
     """
-    wire = WireRequest(InferRequest(_read_inputs(message)), message.id)
+    wire = WireRequest(InferRequest(_read_inputs(message, memory)), message.id)
     if message.parameters:
         apply_parameters(wire, {key: _value(key, value) for key, value in message.parameters.items()})
     if message.outputs:
         for wanted in message.outputs:
             if wanted.parameters:
                 _refuse_extensions(f"output '{wanted.name}'", wanted.parameters)
+        place_outputs(wire, [(wanted.name, _values(wanted.parameters)) for wanted in message.outputs])
         wire.outputs = tuple(wanted.name for wanted in message.outputs)
         if len(set(wire.outputs)) < len(wire.outputs):
             raise MalformedInput("outputs", f"{list(wire.outputs)[:8]}; name each wanted output once")
@@ -109,6 +115,12 @@ def encode_result(result: InferResult, wire: WireRequest) -> bytes:
     for name in wire.outputs or result.outputs:
         array = result.outputs[name]
         datatype = DATATYPE_NAMES[array.dtype]
+        if wire.targets is not None and name in wire.targets:
+            told = put_shared(wire, name, to_bytes(array))
+            pieces.append(_shared_head(name, datatype, array.shape, told))
+            if len(wire.targets) < len(wire.outputs):
+                contents.append(_NO_RAW_OUTPUT)
+            continue
         pieces.append(_output_head(name, datatype, array.shape))
         data = join_bytes(array) if datatype == BYTES else np.ascontiguousarray(array)
         contents += (_RAW_OUTPUT_TAG, _varint(len(data) if isinstance(data, bytes) else data.nbytes), data)
@@ -157,27 +169,43 @@ def _output_head(name: str, datatype: str, shape: tuple[int, ...]) -> bytes:
     return message.SerializeToString()
 
 
-def _read_inputs(message: ModelInferRequest) -> dict[str, np.ndarray]:
+def _shared_head(name: str, datatype: str, shape: tuple[int, ...], told: Mapping[str, int | str]) -> bytes:
+    message = ModelInferResponse()
+    output = message.outputs.add(name=name, datatype=datatype, shape=shape)
+    for key, value in told.items():
+        if isinstance(value, str):
+            output.parameters[key].string_param = value
+        else:
+            output.parameters[key].int64_param = value
+    return message.SerializeToString()
+
+
+def _read_inputs(message: ModelInferRequest, memory: Memory | None) -> dict[str, np.ndarray]:
     # slices, since a repeated field makes a list in one step, and iterators in one for each element
     inputs = message.inputs[:]
     raw = message.raw_input_contents[:]
-    if raw and len(raw) != len(inputs):
-        given = f"{len(raw)} entries for {len(inputs)} inputs"
+    shared = _shared_inputs(inputs)
+    if raw and len(raw) != len(inputs) - len(shared):
+        given = f"{len(raw)} entries for {len(inputs) - len(shared)} inputs"
         raise MalformedInput("raw_input_contents", f"{given}; send one for each, in their order")
+    following = iter(raw)
     arrays: dict[str, np.ndarray] = {}
-    for index, tensor in enumerate(inputs):
+    for tensor in inputs:
         name = tensor.name
         if name in arrays:
             raise MalformedInput(f"input '{name}'", "given twice")
         if tensor.parameters:
             _refuse_extensions(f"input '{name}'", tensor.parameters)
         shape = tuple(tensor.shape[:])
+        if shared and name in shared:
+            arrays[name] = from_bytes(name, tensor.datatype, shape, read_place(shared[name], memory))
+            continue
         if not raw:
             arrays[name] = _from_contents(name, tensor.datatype, shape, tensor.contents)
             continue
         if tensor.HasField("contents") and tensor.contents.ListFields():
             raise MalformedInput(f"input '{name}'", "has 'contents' beside raw_input_contents; send one of the two")
-        arrays[name] = from_bytes(name, tensor.datatype, shape, raw[index])
+        arrays[name] = from_bytes(name, tensor.datatype, shape, next(following))
     return arrays
 
 
@@ -199,6 +227,19 @@ def _from_contents(name: str, datatype: str, shape: tuple[int, ...], contents: I
         raise MalformedInput(f"contents of '{name}'", f"not {datatype}: {error}") from None
 
 
+def _shared_inputs(inputs: Iterable[ModelInferRequest.InferInputTensor]) -> dict[str, Place]:
+    """Where inputs lie that are not in the message."""
+    places: dict[str, Place] = {}
+    for tensor in inputs:
+        if tensor.parameters and (place := place_of(f"input '{tensor.name}'", _values(tensor.parameters))):
+            places[tensor.name] = place
+    return places
+
+
+def _values(parameters: Mapping[str, InferParameter]) -> dict[str, Any]:
+    return {key: _value(key, value) for key, value in parameters.items()}
+
+
 def _value(key: str, parameter: InferParameter) -> Any:
     choice = parameter.WhichOneof("parameter_choice")
     if choice is None:
@@ -207,8 +248,6 @@ def _value(key: str, parameter: InferParameter) -> Any:
 
 
 def _refuse_extensions(what: str, parameters: Mapping[str, InferParameter]) -> None:
-    if _SHARED_MEMORY in parameters:
-        raise Unsupported(f"shared memory for {what}", "send and take tensors in the message")
     if _CLASSIFICATION in parameters:
         raise Unsupported(f"'{_CLASSIFICATION}' of {what}", "take the whole tensor and sort it")
 

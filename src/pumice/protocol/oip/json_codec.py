@@ -17,8 +17,9 @@ from pumice.domain.errors import MalformedInput, Unsupported
 from pumice.domain.request import InferRequest, InferResult
 from pumice.domain.signature import Signature
 from pumice.protocol.json_keys import refuse_double_keys
+from pumice.protocol.oip.shared import REGION, Memory, place_of, read_place
 from pumice.protocol.oip.tensors import check_shape, from_bytes, numpy_type, to_bytes
-from pumice.protocol.oip.types import WireRequest, apply_parameters, truth_of
+from pumice.protocol.oip.types import WireRequest, apply_parameters, place_outputs, put_shared, truth_of
 
 _EMPTY: dict[str, Any] = {}
 
@@ -56,7 +57,7 @@ class JsonOutput(msgspec.Struct, omit_defaults=True):
     datatype: str
     shape: tuple[int, ...]
     data: list[Any] | msgspec.UnsetType = msgspec.UNSET
-    parameters: dict[str, int] = {}
+    parameters: dict[str, int | str] = {}
 
 
 class JsonResponse(msgspec.Struct, omit_defaults=True):
@@ -74,12 +75,13 @@ _ELEMENTS: Mapping[str, type] = {"b": bool, "i": int, "u": int, "f": float, "O":
 _decoders: dict[tuple[str, int], msgspec.json.Decoder[Any]] = {}
 
 
-def decode_infer(body: bytes, json_length: int | None = None) -> WireRequest:
+def decode_infer(body: bytes, json_length: int | None = None, memory: Memory | None = None) -> WireRequest:
     """Read the body of an inference request.
 
     Args:
         body: JSON, and the tensors' bytes behind it if ``json_length`` says so.
         json_length: Value of ``Inference-Header-Content-Length``; None: all is JSON.
+        memory: The regions of shared memory that the caller may use; None: the operator has not allowed any.
 
     Raises:
         MalformedInput: The bytes are not such a request.
@@ -98,7 +100,7 @@ def decode_infer(body: bytes, json_length: int | None = None) -> WireRequest:
     head = body if json_length is None else memoryview(body)[:json_length]
     refuse_double_keys(head, 1 + extra_keys(parsed) + sum(map(_tensor_keys, parsed.inputs)))
     tail = memoryview(b"") if json_length is None else memoryview(body)[json_length:]
-    wire = WireRequest(InferRequest(read_tensors(parsed.inputs, tail)), parsed.id)
+    wire = WireRequest(InferRequest(read_tensors(parsed.inputs, tail, memory=memory)), parsed.id)
     finish_request(wire, parsed.parameters, parsed.outputs)
     return wire
 
@@ -121,6 +123,7 @@ def finish_request(wire: WireRequest, parameters: dict[str, Any], outputs: list[
             for item in outputs
             if truth_of(f"'binary_data' of output '{item.name}'", item.parameters.get("binary_data", False))
         )
+        place_outputs(wire, [(item.name, item.parameters) for item in outputs])
 
 
 def extra_keys(parsed: Any) -> int:
@@ -182,7 +185,10 @@ def encode_result(result: InferResult, wire: WireRequest) -> tuple[list[bytes], 
     for name in wire.outputs or result.outputs:
         array = result.outputs[name]
         datatype = DATATYPE_NAMES[array.dtype]
-        if wire.binary_default or name in wire.binary:
+        if wire.targets is not None and name in wire.targets:
+            told = put_shared(wire, name, to_bytes(array))
+            outputs.append(JsonOutput(name, datatype, array.shape, parameters=told))
+        elif wire.binary_default or name in wire.binary:
             chunk = to_bytes(array)
             chunks.append(chunk)
             outputs.append(JsonOutput(name, datatype, array.shape, parameters={"binary_data_size": len(chunk)}))
@@ -247,13 +253,16 @@ def array_from_json(name: str, datatype: str, shape: tuple[int, ...], data: msgs
     return array.reshape(shape)
 
 
-def read_tensors(tensors: list[JsonTensor], tail: memoryview, role: str = "input") -> dict[str, np.ndarray]:
+def read_tensors(
+    tensors: list[JsonTensor], tail: memoryview, role: str = "input", memory: Memory | None = None
+) -> dict[str, np.ndarray]:
     """Build the arrays of a request or an answer.
 
     Args:
         tensors: Their descriptions, with the data of those that are JSON.
         tail: The bytes of the others, one after the other.
         role: What to call them in an error.
+        memory: Holds the data of those that lie in shared memory; None: the operator has not allowed any.
 
     Raises:
         MalformedInput: A tensor is given twice, or its data do not make it up.
@@ -265,9 +274,13 @@ def read_tensors(tensors: list[JsonTensor], tail: memoryview, role: str = "input
         if name in arrays:
             raise MalformedInput(f"{role} '{name}'", "given twice")
         if item.data is not msgspec.UNSET:
-            if "binary_data_size" in item.parameters:
-                raise MalformedInput(f"{role} '{name}'", "has both 'data' and 'binary_data_size'; send one of them")
+            for other in ("binary_data_size", REGION):
+                if other in item.parameters:
+                    raise MalformedInput(f"{role} '{name}'", f"has both 'data' and '{other}'; send one of them")
             arrays[name] = array_from_json(name, item.datatype, item.shape, item.data)
+            continue
+        if item.parameters and (place := place_of(f"{role} '{name}'", item.parameters)) is not None:
+            arrays[name] = from_bytes(name, item.datatype, item.shape, read_place(place, memory))
             continue
         size = item.parameters.get("binary_data_size")
         if not isinstance(size, int) or isinstance(size, bool) or not 0 <= size <= len(tail) - offset:

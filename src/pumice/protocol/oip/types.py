@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,6 +10,7 @@ from pumice.domain.errors import MalformedInput, SignatureMismatch, Unsupported
 from pumice.domain.model import Parameter
 from pumice.domain.request import DEFAULT_PRIORITY, EXPLAIN, LOWEST_PRIORITY, InferRequest
 from pumice.domain.signature import Signature
+from pumice.protocol.oip.shared import OFFSET, REGION, SIZE, Memory, Place, Target, allowed, check_apart, place_of
 
 _RESERVED = frozenset({"priority", "timeout", "headers", "binary_data_output", "binary_data_size", "binary_data"})
 _BEYOND_INT64, _BEYOND_UINT64 = 1 << 63, 1 << 64
@@ -25,6 +27,8 @@ class WireRequest:
         outputs: Names of the wanted outputs in their order; empty: all.
         binary: Outputs that are wanted as bytes.
         binary_default: Whether the other outputs are wanted as bytes.
+        shared: Where outputs are to be put instead of into the answer, by name; None: nowhere.
+        targets: What takes these outputs, once `bind_outputs` has looked.
         timeout_s: How long the caller waits (s); 0: it did not say.
     """
 
@@ -33,6 +37,8 @@ class WireRequest:
     outputs: tuple[str, ...] = ()
     binary: frozenset[str] = field(default_factory=frozenset)
     binary_default: bool = False
+    shared: dict[str, Place] | None = None
+    targets: dict[str, Target] | None = None
     timeout_s: float = 0.0
 
     def start(self, now: float) -> None:
@@ -109,6 +115,56 @@ def check_outputs(wire: WireRequest, model: str, signature: Signature) -> None:
     for name in wire.outputs:
         if name not in names:
             raise SignatureMismatch(model, f"output '{name}'", "an unknown name", f"the names {names}")
+
+
+def place_outputs(wire: WireRequest, outputs: Iterable[tuple[str, Mapping[str, Any]]]) -> None:
+    """Note which outputs go to shared memory.
+
+    Args:
+        wire: The request.
+        outputs: Names and parameters of the wanted outputs.
+
+    Raises:
+        MalformedInput: A place contradicts itself, or lies on another output's.
+    """
+    places = {name: place for name, given in outputs if given and (place := place_of(f"output '{name}'", given))}
+    if places:
+        check_apart(places)
+        wire.shared = places
+
+
+def bind_outputs(wire: WireRequest, memory: Memory | None) -> None:
+    """Look, before the model is run for nothing, whether outputs can go where they are wanted.
+
+    Args:
+        wire: A request of which `shared` is not None.
+        memory: The regions of its caller; None: the operator has not allowed any.
+
+    Raises:
+        Unsupported: There is no shared memory here.
+        PumiceError: As `pumice.protocol.oip.shared.Memory.target`.
+    """
+    places = (wire.shared or {}).items()
+    wire.targets = {name: allowed(memory, place.what).target(place) for name, place in places}
+
+
+def put_shared(wire: WireRequest, name: str, data: bytes) -> dict[str, int | str]:
+    """Put an output into shared memory; return what the answer says of it in its place.
+
+    Args:
+        wire: A request that was bound.
+        name: The output, one of `WireRequest.targets`.
+        data: Its bytes.
+
+    Raises:
+        PumiceError: They have no room there, or the memory has gone.
+    """
+    assert wire.targets is not None  # noqa: S101 - the callers have looked
+    assert wire.shared is not None  # noqa: S101 - it was bound
+    wire.targets[name].write(data)
+    place = wire.shared[name]
+    told: dict[str, int | str] = {REGION: place.region, SIZE: len(data)}
+    return told | ({OFFSET: place.offset} if place.offset else {})
 
 
 def priority_of(value: object) -> int:

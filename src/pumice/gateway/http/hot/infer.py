@@ -18,10 +18,11 @@ from pumice.gateway.http.errors import headers_of, internal_error, oip_error, st
 from pumice.gateway.http.hot.exchange import Exchange
 from pumice.protocol.oip.flat_json import FlatReader
 from pumice.protocol.oip.json_codec import decode_infer, decode_raw, encode_result
-from pumice.protocol.oip.types import WireRequest, check_outputs
+from pumice.protocol.oip.types import WireRequest, bind_outputs, check_outputs
 from pumice.runtime.front.version import ServedVersion
 from pumice.service.inference import Inference
 from pumice.service.models import Dormant
+from pumice.service.shared_memory import CallersRegions, Regions
 
 _log = logging.getLogger("pumice.gateway.http")
 
@@ -50,12 +51,16 @@ class InferHandler:
         inference: The operation.
         max_body: Largest body after decompression (bytes).
         compress: Whether answers are compressed for callers that accept it.
+        regions: Shared memory of callers; None: the operator has not allowed any.
     """
 
-    def __init__(self, inference: Inference, max_body: int, *, compress: bool = True) -> None:
+    def __init__(
+        self, inference: Inference, max_body: int, *, compress: bool = True, regions: Regions | None = None
+    ) -> None:
         self._inference = inference
         self._max_body = max_body
         self._compress = compress
+        self._regions = regions
         self._routes: dict[bytes, tuple[ServedVersion, FlatReader]] = {}
         self._waiting: set[asyncio.Task[None]] = set()
         # a request finds its version here without looking further, so nothing that is not served may stay
@@ -89,6 +94,8 @@ class InferHandler:
             wire = self._decode(exchange, notes, served, reader)
             if wire.outputs and served.profile is not None:
                 check_outputs(wire, served.name, served.profile.signature)
+            if wire.shared is not None:
+                bind_outputs(wire, self._memory_of(exchange))
             request = wire.request
             request.request_id = request_id
             request.caller = exchange.caller
@@ -151,13 +158,16 @@ class InferHandler:
             exchange.hold(packed + len(body))
         length = notes.json_length
         if length is None:
-            return reader.read(body) or decode_infer(body)
+            return reader.read(body) or decode_infer(body, None, self._memory_of(exchange))
         size = notes.json_size
         if size is None:
             raise MalformedInput("header 'Inference-Header-Content-Length'", f"'{length[:32]}' is no number of bytes")
         if size == 0 and served.profile is not None:
             return decode_raw(body, served.profile.signature)
-        return decode_infer(body, size)
+        return decode_infer(body, size, self._memory_of(exchange))
+
+    def _memory_of(self, exchange: Exchange) -> CallersRegions | None:
+        return None if self._regions is None else self._regions.of(exchange.caller)
 
 
 def _said_by_head(exchange: Exchange, notes: _Notes) -> bool:
