@@ -164,7 +164,7 @@ def make_regions(settings: Settings) -> Regions | None:
 
     if settings.auth == "none" and not is_loopback(settings.host):
         raise BadSetting("shared_memory", "true, without authentication", "'host: 127.0.0.1', or '--auth keys'")
-    return Regions()
+    return Regions(settings.max_body_bytes, settings.max_inflight_bytes)
 
 
 def make_tasks(settings: Settings, inference: Inference) -> Tasks:

@@ -2,7 +2,8 @@
 
 The memory is the callers': they may write, cut or remove it at any moment. So nothing of it is mapped, where a file
 that is cut would kill this process; it is copied by ``pread`` and ``pwrite``, once each way, and its size is looked at
-anew each time.
+anew each time. A few bytes of a message can name much memory, so what a request reads is bounded as a body is, and
+what all requests hold of it together too.
 """
 
 from __future__ import annotations
@@ -10,9 +11,12 @@ from __future__ import annotations
 import os
 import stat
 import weakref
+from collections.abc import Callable
 from dataclasses import dataclass
+from types import TracebackType
 
-from pumice.domain.errors import MalformedInput, RegionNotFound
+from pumice.domain.access import EVERY, Principal, Verb
+from pumice.domain.errors import MalformedInput, Overloaded, RegionNotFound, TooLarge
 from pumice.protocol.oip.shared import Place
 
 FOLDER = "/dev/shm"  # noqa: S108 - where POSIX shared memory is
@@ -30,7 +34,7 @@ class RegionWish:
         key: Name of the memory below ``/dev/shm``, with or without the leading slash of ``shm_open``.
         offset: Where the region begins in the memory (bytes).
         size: How long it is (bytes).
-        owner: Who registers it, if it has proven that: only it may use the region. Empty: everybody.
+        owner: Who registers it, if it has proven who it is: nobody else may use the region. Empty: everybody may.
     """
 
     name: str
@@ -83,16 +87,13 @@ class Region:
         Raises:
             MalformedInput: It is not there.
         """
-        start = self.check(place)
-        data = os.pread(self._fd, min(place.size, _AT_ONCE), start)
-        while data and len(data) < place.size:
-            more = os.pread(self._fd, min(place.size - len(data), _AT_ONCE), start + len(data))
-            if not more:
-                break
-            data += more
-        if len(data) != place.size:
+        start, parts, left = self.check(place), list[bytes](), place.size
+        while left and (part := os.pread(self._fd, min(left, _AT_ONCE), start + place.size - left)):
+            parts.append(part)
+            left -= len(part)
+        if left:
             raise MalformedInput(place.what, f"memory '{self.wish.key}' was cut while it was read")
-        return data
+        return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def write(self, place: Place, data: bytes) -> None:
         """Put bytes at the beginning of a place.
@@ -133,9 +134,22 @@ class Slot:
 
 
 class Regions:
-    """The regions of a server."""
+    """The regions of a server.
 
-    def __init__(self) -> None:
+    Args:
+        per_request: Most that one request may read of them (bytes).
+        together: Most that requests may hold of them together (bytes).
+
+    Attributes:
+        per_request: As given.
+        together: As given.
+        used: What requests hold now (bytes), those aside that are counted elsewhere.
+    """
+
+    def __init__(self, per_request: int, together: int) -> None:
+        self.per_request = per_request
+        self.together = together
+        self.used = 0
         self._regions: dict[str, Region] = {}
 
     def register(self, wish: RegionWish) -> None:
@@ -144,57 +158,71 @@ class Regions:
         Raises:
             MalformedInput: The name is taken, or the memory is not there, not allowed, or shorter.
         """
+        what = f"region '{wish.name[:80]}'"
         if not 0 < len(wish.name) <= _MAX_NAME:
             raise MalformedInput("the region's name", f"expected 1 to {_MAX_NAME} characters")
         if wish.name in self._regions:
-            raise MalformedInput(f"region '{wish.name}'", "registered already; unregister it first")
+            raise MalformedInput(what, "registered already; unregister it first")
         if len(self._regions) >= MAX_REGIONS:
-            raise MalformedInput(f"region '{wish.name}'", f"{MAX_REGIONS} are registered already; unregister some")
+            raise MalformedInput(what, f"{MAX_REGIONS} are registered already; unregister some")
         if wish.size < 1 or wish.offset < 0:
-            raise MalformedInput(
-                f"region '{wish.name}'", "expected 'byte_size' of at least 1 and 'offset' of at least 0"
-            )
+            raise MalformedInput(what, "expected 'byte_size' of at least 1 and 'offset' of at least 0")
         fd = _open(wish)
         try:
             found = os.fstat(fd)
             if not stat.S_ISREG(found.st_mode):
                 raise MalformedInput(f"memory '{wish.key}'", "no shared memory")
             if wish.offset + wish.size > found.st_size:
-                need = f"{wish.offset + wish.size} needed for region '{wish.name}'"
+                need = f"{wish.offset + wish.size} needed for {what}"
                 raise MalformedInput(f"memory '{wish.key}'", f"has {found.st_size} bytes; {need}")
         except BaseException:
             os.close(fd)
             raise
         self._regions[wish.name] = Region(wish, fd)
 
-    def unregister(self, name: str = "", owner: str = "") -> None:
+    def unregister(self, name: str, asker: Principal) -> None:
         """Forget a region, or all of a caller's. A request that was to write to it fails.
 
         Args:
-            name: The region; empty: all.
-            owner: Who asks, if it has proven that.
+            name: The region; empty: all that the caller may use. Nothing is said if there is none.
+            asker: Who asks. Whoever may manage may name those of others.
         """
-        for region in self.listed(owner):
-            if name in ("", region.name):
-                self._regions.pop(region.name).close()
+        for wish in self.listed(asker):
+            if name == wish.name or (not name and wish.owner in ("", asker.caller)):
+                self._regions.pop(wish.name).close()
 
-    def listed(self, owner: str = "") -> list[RegionWish]:
-        """The regions that a caller may use."""
-        return [region.wish for region in self._regions.values() if region.wish.owner in ("", owner)]
+    def listed(self, asker: Principal, name: str = "") -> list[RegionWish]:
+        """The regions that a caller may use, or see because it manages.
 
-    def of(self, owner: str) -> CallersRegions:
-        """What a caller may use.
+        Args:
+            asker: Who asks.
+            name: Only this region; empty: all.
+
+        Raises:
+            RegionNotFound: It sees none of this name.
+        """
+        manages = asker.allows(Verb.MANAGE, EVERY)
+        wishes = [region.wish for region in self._regions.values()]
+        seen = [wish for wish in wishes if (manages or wish.owner in ("", asker.caller)) and name in ("", wish.name)]
+        if name and not seen:
+            raise RegionNotFound(name)
+        return seen
+
+    def of(self, owner: str, hold: Callable[[int], None] | None = None) -> CallersRegions:
+        """What the caller of one request may use.
 
         Args:
             owner: The caller, if it has proven who it is.
+            hold: Counts what the request reads, told the bytes so far before each reading; may refuse. None: they are
+                counted here, until `CallersRegions` is left as a context manager.
         """
-        return CallersRegions(self, owner)
+        return CallersRegions(self, owner, hold)
 
     def find(self, name: str, owner: str) -> Region:
-        """One region.
+        """The region that a caller may use.
 
         Raises:
-            RegionNotFound: The caller has none of this name.
+            RegionNotFound: It may use none of this name.
         """
         region = self._regions.get(name)
         if region is None or region.wish.owner not in ("", owner):
@@ -208,37 +236,65 @@ class Regions:
         self._regions.clear()
 
 
-@dataclass(frozen=True, slots=True)
 class CallersRegions:
-    """The regions as one caller sees them.
+    """The regions as the caller of one request sees them. For one request only: it counts what that reads.
 
-    Attributes:
+    Args:
         regions: All of them.
         owner: The caller.
+        hold: As for `Regions.of`.
     """
 
-    regions: Regions
-    owner: str
+    __slots__ = ("_counted", "_hold", "_owner", "_read", "_regions")
+
+    def __init__(self, regions: Regions, owner: str, hold: Callable[[int], None] | None = None) -> None:
+        self._regions = regions
+        self._owner = owner
+        self._hold = hold or self._count
+        self._read = 0
+        self._counted = 0
+
+    def __enter__(self) -> CallersRegions:
+        return self
+
+    def __exit__(self, _kind: type[BaseException] | None, _error: object, _trace: TracebackType | None) -> None:
+        self._regions.used -= self._counted
+        self._counted = 0
 
     def read(self, place: Place) -> bytes:
         """Copy a tensor.
 
         Raises:
-            RegionNotFound: There is no such region.
+            RegionNotFound: The caller may use no such region.
             MalformedInput: It does not lie there.
+            TooLarge: The request has read too much with it.
+            Overloaded: All requests together hold too much.
         """
-        return self.regions.find(place.region, self.owner).read(place)
+        region = self._regions.find(place.region, self._owner)
+        region.check(place)
+        self._read += place.size
+        if self._read > self._regions.per_request:
+            raise TooLarge("what the request names in shared memory", self._read, self._regions.per_request)
+        self._hold(self._read)
+        return region.read(place)
 
     def target(self, place: Place) -> Slot:
         """Check where an output is to go.
 
         Raises:
-            RegionNotFound: There is no such region.
+            RegionNotFound: The caller may use no such region.
             MalformedInput: The place lies outside of it.
         """
-        region = self.regions.find(place.region, self.owner)
+        region = self._regions.find(place.region, self._owner)
         region.check(place)
         return Slot(region, place)
+
+    def _count(self, size: int) -> None:
+        regions, more = self._regions, size - self._counted
+        if regions.used + more > regions.together:
+            raise Overloaded(f"requests hold {regions.used} of {regions.together} bytes from shared memory")
+        regions.used += more
+        self._counted += more
 
 
 def _open(wish: RegionWish) -> int:

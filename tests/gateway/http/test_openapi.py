@@ -128,7 +128,7 @@ def test_answers_have_the_members_that_the_document_says(client: httpx.Client, d
 
 
 def test_every_documented_get_answers(client: httpx.Client, document: Json) -> None:
-    fill = {"{model}": "double", "{version}": "1", "{task_id}": "none"}
+    fill = {"{model}": "double", "{version}": "1", "{task_id}": "none", "{region}": "none"}
     for path, method, operation in operations(document):
         if method == "get":
             for name, value in fill.items():

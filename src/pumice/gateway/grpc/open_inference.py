@@ -14,17 +14,18 @@ from pumice.domain.signature import Tensor
 from pumice.gateway.grpc.calls import Call, Counted, Operation, unary
 from pumice.gateway.grpc.context import GrpcContext
 from pumice.gateway.grpc.repository import Repository
-from pumice.gateway.grpc.shared_memory import SharedMemory, read_wire
+from pumice.gateway.grpc.shared_memory import SharedMemory, memory_of, read_wire
 from pumice.gateway.grpc.streaming import StreamInfer
 from pumice.gateway.grpc.triton import Description
 from pumice.protocol.oip import grpc_codec
 from pumice.protocol.oip.proto import open_inference_pb2 as pb
+from pumice.protocol.oip.shared import EXTENSION as SHARED_MEMORY
 from pumice.protocol.oip.types import check_outputs
 
 SERVICE = "inference.GRPCInferenceService"
 
 EXTENSIONS = ("parameters", "model_configuration", "model_repository", "statistics")
-"""Extensions of the protocol that are spoken, in Triton's words."""
+"""Extensions of the protocol that are always spoken, in Triton's words."""
 
 PROTOCOL = "grpc"
 
@@ -63,8 +64,8 @@ class OpenInference:
         message = grpc_codec.parse_message(pb.ModelInferRequest, body)
         call.permit(Verb.INFER, message.model_name)
         served = self._catalog.find(message.model_name, message.model_version)
-        with Counted(served.stats, PROTOCOL):
-            wire = read_wire(message, call, self._context.regions)
+        with Counted(served.stats, PROTOCOL), memory_of(call, self._context.regions) as memory:
+            wire = read_wire(message, memory)
             if wire.outputs and served.profile is not None:
                 check_outputs(wire, served.name, served.profile.signature)
             now = time.monotonic()
@@ -90,7 +91,8 @@ class OpenInference:
 
     async def server_metadata(self, _body: bytes, _call: Call) -> bytes:
         """What the server is."""
-        return pb.ServerMetadataResponse(name="pumice", version=__version__, extensions=EXTENSIONS).SerializeToString()
+        extensions = EXTENSIONS if self._context.regions is None else (*EXTENSIONS, SHARED_MEMORY)
+        return pb.ServerMetadataResponse(name="pumice", version=__version__, extensions=extensions).SerializeToString()
 
     async def model_metadata(self, body: bytes, call: Call) -> bytes:
         """What a version takes and gives."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
 from pumice.domain.errors import Unsupported
@@ -12,7 +13,7 @@ from pumice.protocol.oip.types import WireRequest, bind_outputs
 from pumice.service.shared_memory import RegionWish
 
 if TYPE_CHECKING:
-    from pumice.service.shared_memory import Regions
+    from pumice.service.shared_memory import CallersRegions, Regions
 
 
 class SharedMemory:
@@ -36,9 +37,8 @@ class SharedMemory:
     async def status(self, body: bytes, call: Call) -> bytes:
         """One region, or all."""
         asked = grpc_codec.parse_message(pb.SystemSharedMemoryStatusRequest, body)
-        regions, caller = self._regions(), call.principal.caller
         answer = pb.SystemSharedMemoryStatusResponse()
-        for wish in [regions.find(asked.name, caller).wish] if asked.name else regions.listed(caller):
+        for wish in self._regions().listed(call.principal, asked.name):
             told = answer.regions[wish.name]
             told.name, told.key, told.offset, told.byte_size = wish.name, wish.key, wish.offset, wish.size
         return answer.SerializeToString()
@@ -46,7 +46,7 @@ class SharedMemory:
     async def register(self, body: bytes, call: Call) -> bytes:
         """Let requests name a region."""
         asked = grpc_codec.parse_message(pb.SystemSharedMemoryRegisterRequest, body)
-        call.target.update(region=asked.name, key=asked.key[:255])
+        call.target.update(region=asked.name[:255], key=asked.key[:255])
         wish = RegionWish(asked.name, asked.key, asked.offset, asked.byte_size, call.principal.caller)
         self._regions().register(wish)
         return pb.SystemSharedMemoryRegisterResponse().SerializeToString()
@@ -54,8 +54,8 @@ class SharedMemory:
     async def unregister(self, body: bytes, call: Call) -> bytes:
         """Forget a region, or all."""
         asked = grpc_codec.parse_message(pb.SystemSharedMemoryUnregisterRequest, body)
-        call.target["region"] = asked.name
-        self._regions().unregister(asked.name, call.principal.caller)
+        call.target["region"] = asked.name[:255]
+        self._regions().unregister(asked.name, call.principal)
         return pb.SystemSharedMemoryUnregisterResponse().SerializeToString()
 
     def _regions(self) -> Regions:
@@ -64,18 +64,26 @@ class SharedMemory:
         return self._known
 
 
-def read_wire(message: pb.ModelInferRequest, call: Call, regions: Regions | None) -> WireRequest:
+def memory_of(call: Call, regions: Regions | None) -> AbstractContextManager[CallersRegions | None]:
+    """What a call's caller has of the regions; inside of the ``with`` block what it reads of them counts as held.
+
+    Args:
+        call: The call.
+        regions: All regions; None: the operator has not allowed any.
+    """
+    return nullcontext() if regions is None else regions.of(call.principal.caller)
+
+
+def read_wire(message: pb.ModelInferRequest, memory: CallersRegions | None) -> WireRequest:
     """Take an inference request out of its message, and its tensors out of shared memory.
 
     Args:
         message: The request.
-        call: It came by this; its caller has regions.
-        regions: All regions; None: the operator has not allowed any.
+        memory: What its caller has of the regions.
 
     Raises:
         PumiceError: As `pumice.protocol.oip.grpc_codec.read_infer`, or a region cannot be used.
     """
-    memory = None if regions is None else regions.of(call.principal.caller)
     wire = grpc_codec.read_infer(message, memory)
     if wire.shared is not None:
         bind_outputs(wire, memory)

@@ -20,7 +20,7 @@ from pumice.domain.errors import PumiceError
 from pumice.gateway.grpc.calls import Call, Counted
 from pumice.gateway.grpc.context import GrpcContext
 from pumice.gateway.grpc.errors import details_of
-from pumice.gateway.grpc.shared_memory import read_wire
+from pumice.gateway.grpc.shared_memory import memory_of, read_wire
 from pumice.protocol.oip import grpc_codec
 from pumice.protocol.oip.proto import open_inference_pb2 as pb
 
@@ -94,8 +94,8 @@ class StreamInfer:
     async def _answer(self, message: pb.ModelInferRequest, call: Call, answers: asyncio.Queue[bytes | None]) -> None:
         call.permit(Verb.INFER, message.model_name)
         served = self._inference.catalog.find(message.model_name, message.model_version)
-        with Counted(served.stats, PROTOCOL):
-            wire = read_wire(message, call, self._regions)
+        with Counted(served.stats, PROTOCOL), memory_of(call, self._regions) as memory:
+            wire = read_wire(message, memory)
             now = time.monotonic()
             wire.start(now)
             call.carry(wire.request, now)

@@ -28,10 +28,11 @@ from pumice.gateway.http.endpoint import Answer, Doc, Endpoint, Text
 from pumice.gateway.http.reading import parameter, profile_of, visible
 from pumice.gateway.http.replies import json_reply
 from pumice.protocol.oip.json_codec import JsonRequest, JsonResponse
+from pumice.protocol.oip.shared import EXTENSION as SHARED_MEMORY
 from pumice.service.models import State
 
 EXTENSIONS = ["binary_tensor_data", "parameters", "model_configuration", "model_repository", "statistics"]
-"""Extensions of the protocol that are spoken, in Triton's words."""
+"""Extensions of the protocol that are always spoken, in Triton's words."""
 
 
 class ServerMetadata(msgspec.Struct):
@@ -107,7 +108,8 @@ class _Oip:
         self._catalog = context.inference.catalog
 
     async def server(self, _request: Request) -> Response:
-        return json_reply(ServerMetadata(self._context.server, self._context.version, EXTENSIONS))
+        extensions = EXTENSIONS if self._context.regions is None else [*EXTENSIONS, SHARED_MEMORY]
+        return json_reply(ServerMetadata(self._context.server, self._context.version, extensions))
 
     async def models(self, request: Request) -> Response:
         return json_reply(ModelList(visible(request, self._catalog.names())))

@@ -51,6 +51,7 @@ _PARAMETERS: Mapping[str, Text] = {
     "version": Text("Version of the model.", "模型版本。"),
     "task_id": Text("Id of the task.", "任务标识。"),
     "key_id": Text("Id of the key.", "密钥标识。"),
+    "region": Text("Name of the region of shared memory, percent-encoded.", "共享内存区域的名称（百分号编码）。"),
 }
 
 _ERRORS_ZH: Mapping[int, str] = {

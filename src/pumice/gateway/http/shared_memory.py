@@ -60,8 +60,7 @@ class _SharedMemory:
         self._context = context
 
     async def status(self, request: Request) -> Response:
-        regions, name, caller = self._regions(), parameter(request, "region"), principal_of(request).caller
-        listed = [regions.find(name, caller).wish] if name else regions.listed(caller)
+        listed = self._regions().listed(principal_of(request), parameter(request, "region"))
         return json_reply([RegionStatus(wish.name, wish.key, wish.offset, wish.size) for wish in listed])
 
     async def register(self, request: Request) -> Response:
@@ -78,7 +77,7 @@ class _SharedMemory:
         return Response()
 
     async def unregister(self, request: Request) -> Response:
-        self._regions().unregister(parameter(request, "region"), principal_of(request).caller)
+        self._regions().unregister(parameter(request, "region"), principal_of(request))
         return Response()
 
     def _regions(self) -> Regions:

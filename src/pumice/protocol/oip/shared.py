@@ -9,6 +9,9 @@ from typing import Any, Protocol
 
 from pumice.domain.errors import MalformedInput, Unsupported
 
+EXTENSION = "system_shared_memory"
+"""What a server that speaks the extension says in its metadata."""
+
 REGION = "shared_memory_region"
 SIZE = "shared_memory_byte_size"
 OFFSET = "shared_memory_offset"
@@ -108,7 +111,7 @@ def allowed(memory: Memory | None, what: str) -> Memory:
         Unsupported: There is none.
     """
     if memory is None:
-        mend = "send and take tensors in the message, or have the operator set 'shared_memory'"
+        mend = "send and take tensors in the message, or call 'infer' and have the operator set 'shared_memory'"
         raise Unsupported(f"shared memory for {what}", mend)
     return memory
 
@@ -125,4 +128,4 @@ def check_apart(places: Mapping[str, Place]) -> None:
             raise MalformedInput(second.what, f"lies on the bytes of {first.what} in region '{first.region}'")
 
 
-__all__ = ["OFFSET", "REGION", "SIZE", "Memory", "Place", "Target", "allowed", "check_apart", "place_of", "read_place"]
+__all__ = ["EXTENSION", "OFFSET", "REGION", "SIZE", "Memory", "Place", "Target", "allowed", "check_apart", "place_of", "read_place"]

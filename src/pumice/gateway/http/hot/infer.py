@@ -158,16 +158,25 @@ class InferHandler:
             exchange.hold(packed + len(body))
         length = notes.json_length
         if length is None:
-            return reader.read(body) or decode_infer(body, None, self._memory_of(exchange))
+            return reader.read(body) or decode_infer(body, None, self._memory_of(exchange, body))
         size = notes.json_size
         if size is None:
             raise MalformedInput("header 'Inference-Header-Content-Length'", f"'{length[:32]}' is no number of bytes")
         if size == 0 and served.profile is not None:
             return decode_raw(body, served.profile.signature)
-        return decode_infer(body, size, self._memory_of(exchange))
+        return decode_infer(body, size, self._memory_of(exchange, body))
 
-    def _memory_of(self, exchange: Exchange) -> CallersRegions | None:
-        return None if self._regions is None else self._regions.of(exchange.caller)
+    def _memory_of(self, exchange: Exchange, body: bytes = b"") -> CallersRegions | None:
+        """What the caller has of shared memory; what is read of it counts like the body that it is in the place of."""
+        if self._regions is None:
+            return None
+        sent = len(exchange.body)
+        held = sent if body is exchange.body else sent + len(body)
+
+        def hold(size: int) -> None:
+            exchange.hold(held + size)
+
+        return self._regions.of(exchange.caller, hold)
 
 
 def _said_by_head(exchange: Exchange, notes: _Notes) -> bool:
