@@ -72,7 +72,8 @@ parameters = { "path.key_id" = "SPARE_KEY" }
 @pytest.mark.timeout(400)
 def test_no_fault_and_no_answer_that_the_document_does_not_know(tmp_path: Path) -> None:
     models = [{"name": name, "source": source} for name, source in MODELS.items()]
-    (tmp_path / "pumice.yaml").write_text(yaml.safe_dump({"models": models, "auth": "keys"}), encoding="utf-8")
+    settings = {"models": models, "auth": "keys", "shared_memory": True}
+    (tmp_path / "pumice.yaml").write_text(yaml.safe_dump(settings), encoding="utf-8")
     store = KeyStore.open(tmp_path / "home")
     admin = store.create(KeyWish(name="admin", scopes=["manage:*", "infer:*", "read:*"]), "test")
     spare = store.create(KeyWish(name="spare", scopes=["infer:spare"]), "test")

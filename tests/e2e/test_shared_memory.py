@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import numpy as np
 import pytest
 import tritonclient.grpc as triton_grpc  # type: ignore[import-untyped]
@@ -163,14 +162,3 @@ def test_a_link_is_not_followed(face: tuple[Any, Any], key: str, tmp_path: Path)
     (MEMORY / key).symlink_to(target)
     with pytest.raises(InferenceServerException, match="cannot be opened"):
         client.register_system_shared_memory("r", key, 64)
-
-
-def test_it_is_off_unless_the_operator_allows_it() -> None:
-    with RunningServer("double=tests.support.models:Doubler") as server:
-        base = f"{server.url}/v2/systemsharedmemory"
-        assert httpx.get(f"{base}/status").status_code == 501
-        assert httpx.post(f"{base}/region/r/register", json={"key": "x", "byte_size": 1}).status_code == 501
-        with triton_http.InferenceServerClient(server.url.removeprefix("http://")) as client:
-            for inputs, outputs in ((place(triton_http, "r"), None),):
-                with pytest.raises(InferenceServerException, match="have the operator set 'shared_memory'"):
-                    client.infer("double", inputs, outputs=outputs)

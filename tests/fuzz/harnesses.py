@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from contextlib import suppress
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -20,7 +21,7 @@ from pumice.gateway.http import compression
 from pumice.protocol import frames, json_keys, kserve_v1, stream_frames
 from pumice.protocol.frame_reader import FrameReader, NonsenseReceived
 from pumice.protocol.frames import PREFIX
-from pumice.protocol.oip import client_codec, flat_json, generate, grpc_codec, json_codec, tensors
+from pumice.protocol.oip import client_codec, flat_json, generate, grpc_codec, json_codec, shared, tensors
 from pumice.protocol.oip.proto import open_inference_pb2 as pb
 
 LIMIT = 1 << 20
@@ -87,6 +88,18 @@ def stream_frame(data: bytes) -> None:
             decode(data)
 
 
+def places(data: bytes) -> None:
+    """Where tensors lie in shared memory: numbers of bytes that are some, and outputs that do not lie on each other."""
+    with suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        given = msgspec.json.decode(data, type=list[dict[str, Any]])
+        found = {str(at): place for at, one in enumerate(given) if (place := shared.place_of(f"output '{at}'", one))}
+        assert all(0 <= place.size < 1 << 63 and 0 <= place.offset < 1 << 63 for place in found.values())
+        shared.check_apart(found)
+        taken = [(place.region, place.offset, place.offset + place.size) for place in found.values() if place.size]
+        for at, (region, start, end) in enumerate(taken):
+            assert not any(region == other[0] and start < other[2] and other[1] < end for other in taken[at + 1 :])
+
+
 def generated(data: bytes) -> None:
     for signature in (FLOATS, TEXTS):
         with suppress(PumiceError):
@@ -137,6 +150,7 @@ HARNESSES: dict[str, Callable[[bytes], None]] = {
     "frames": frame,
     "frame_reader": framing,
     "stream_frames": stream_frame,
+    "shared": places,
     "generate": generated,
     "json_keys": keys,
     "compression": inflate,
@@ -156,6 +170,7 @@ SEEDS: dict[str, list[bytes]] = {
     "frames": [b"\x96\x01\x90\xcb?\xf0\0\0\0\0\0\0\0\xc0\xa0"],
     "frame_reader": [b"\x01\0\0\0\x02\0\0\0\0\0\0\0habxx"],
     "stream_frames": [b"\x93\x01\x90\x80"],
+    "shared": [b'[{"shared_memory_region":"r","shared_memory_byte_size":8},{"shared_memory_region":"r","shared_memory_byte_size":8,"shared_memory_offset":8}]'],
     "generate": [b'{"x":[[1,2]],"parameters":{"p":1}}', b'{"text_input":"a"}'],
     "json_keys": [b'{"a":{"a":1,"b":[{"a":"\\u0061"}]}}'],
     "compression": [b"\x1f\x8b\x08\0\0\0\0\0\0\x03K\x04\0C\xbe\xb7\xe8\x01\0\0\0", b"gzip;q=0.5, *;q=0"],

@@ -162,7 +162,8 @@ def make_regions(settings: Settings) -> Regions | None:
     from pumice.service.access.binding import is_loopback
     from pumice.service.shared_memory import Regions
 
-    if settings.auth == "none" and not is_loopback(settings.host):
+    asks = settings.auth != "none" or bool(settings.tls_client_ca)
+    if not asks and not is_loopback(settings.host):
         raise BadSetting("shared_memory", "true, without authentication", "'host: 127.0.0.1', or '--auth keys'")
     return Regions(settings.max_body_bytes, settings.max_inflight_bytes)
 

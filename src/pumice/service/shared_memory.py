@@ -14,13 +14,16 @@ import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
+from typing import Self
 
 from pumice.domain.access import EVERY, Principal, Verb
 from pumice.domain.errors import MalformedInput, Overloaded, RegionNotFound, TooLarge
 from pumice.protocol.oip.shared import Place
 
 FOLDER = "/dev/shm"  # noqa: S108 - where POSIX shared memory is
-MAX_REGIONS = 1024
+MAX_REGIONS = 256
+"""Each is an open file, and a process often may have no more than 1024 of them, its connections among them."""
+
 _MAX_NAME = 255
 _AT_ONCE = 1 << 30  # a call of Linux moves at most 2 GiB
 
@@ -254,7 +257,7 @@ class CallersRegions:
         self._read = 0
         self._counted = 0
 
-    def __enter__(self) -> CallersRegions:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, _kind: type[BaseException] | None, _error: object, _trace: TracebackType | None) -> None:

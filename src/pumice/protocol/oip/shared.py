@@ -122,10 +122,22 @@ def check_apart(places: Mapping[str, Place]) -> None:
     Raises:
         MalformedInput: Two lie on the same bytes.
     """
-    ordered = sorted(places.values(), key=lambda place: (place.region, place.offset))
+    ordered = sorted((place for place in places.values() if place.size), key=lambda place: (place.region, place.offset))
     for first, second in pairwise(ordered):
         if first.region == second.region and second.offset < first.offset + first.size:
             raise MalformedInput(second.what, f"lies on the bytes of {first.what} in region '{first.region}'")
 
 
-__all__ = ["EXTENSION", "OFFSET", "REGION", "SIZE", "Memory", "Place", "Target", "allowed", "check_apart", "place_of", "read_place"]
+__all__ = [
+    "EXTENSION",
+    "OFFSET",
+    "REGION",
+    "SIZE",
+    "Memory",
+    "Place",
+    "Target",
+    "allowed",
+    "check_apart",
+    "place_of",
+    "read_place",
+]
