@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,8 +17,10 @@ import tritonclient.http as triton_http  # type: ignore[import-untyped]
 import tritonclient.utils.shared_memory as shm  # type: ignore[import-untyped]
 from tritonclient.utils import InferenceServerException, serialize_byte_tensor
 
+from tests.house.pages import blocks
 from tests.support.server import RunningServer
 
+ROOT = Path(__file__).parents[2]
 MEMORY = Path("/dev/shm")  # noqa: S108 - where POSIX shared memory is
 ROW = np.array([[1, 2, 3, 4]], np.float32)
 SETTINGS = """
@@ -162,3 +166,18 @@ def test_a_link_is_not_followed(face: tuple[Any, Any], key: str, tmp_path: Path)
     (MEMORY / key).symlink_to(target)
     with pytest.raises(InferenceServerException, match="cannot be opened"):
         client.register_system_shared_memory("r", key, 64)
+
+
+def test_what_the_page_shows_works(tmp_path: Path) -> None:
+    settings, model, call = (
+        block.text for block in blocks(ROOT / "docs/how-to/shared-memory.md") if block.language in {"yaml", "python"}
+    )
+    (tmp_path / "pumice.yaml").write_text(settings, encoding="utf-8")
+    (tmp_path / "means.py").write_text(model, encoding="utf-8")
+    with RunningServer("-f", str(tmp_path / "pumice.yaml"), cwd=tmp_path) as server:
+        own = call.replace("127.0.0.1:8000", server.url.removeprefix("http://")).replace("my-images", uuid.uuid4().hex)
+        done = subprocess.run([sys.executable, "-c", own], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    image = np.random.default_rng(0).standard_normal((1, 3, 224, 224), np.float32)
+    shown = [float(number) for number in done.stdout.strip("[] \n").split()]
+    np.testing.assert_allclose(shown, image.mean((2, 3))[0], atol=1e-5)
