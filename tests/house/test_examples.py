@@ -55,6 +55,11 @@ def test_the_first_model(load: Load) -> None:
     assert answer["y"].tolist() == [[2.0] * 4] * 2
 
 
+def test_the_model_that_reads_shared_memory(load: Load) -> None:
+    images = np.arange(2 * 3, dtype=np.float32).reshape(2, 3, 1, 1) * np.ones((1, 1, 224, 224), np.float32)
+    assert load("Means").run({"x": images}, {})["y"].tolist() == [[0, 1, 2], [3, 4, 5]]
+
+
 def test_an_answer_in_parts(load: Load) -> None:
     parts = load("Speller").stream({"text_input": np.array([b"one two"], dtype=object)}, {})
     assert [part["text_output"].tolist() for part in parts] == [[b"one"], [b"two"]]
@@ -92,4 +97,4 @@ def test_a_module_with_safetensors(load: Load, tmp_path: Path) -> None:
 
 
 def test_every_shown_model_is_tested() -> None:
-    assert set(MODELS) == {"Doubler", "Linear", "Mine", "Scaler", "Speller", "WordCount"}
+    assert set(MODELS) == {"Doubler", "Linear", "Means", "Mine", "Scaler", "Speller", "WordCount"}
