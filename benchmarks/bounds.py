@@ -46,6 +46,8 @@ def all_bounds(results: Results) -> list[Bound]:
         found += bounds_grpc(results)
     if "pumice" in results.servers("C"):
         found += bounds_c(results)
+    if "pumice" in results.servers("shm"):
+        found += bounds_shared_memory(results)
     found += bounds_pairs(results)
     if "pumice" in results.starts:
         found += bounds_start(results)
@@ -120,6 +122,14 @@ def bounds_c(results: Results) -> Iterator[Bound]:
     alone = results.ratio(("C", 1), "cpu_ms", "pumice", "fastapi")
     yield Bound("C, 1 connection: CPU per request by fastapi's", alone, 1.3, "at most")
     yield Bound("C: failed requests", results.failures("C", "pumice"), 0, "at most")
+
+
+def bounds_shared_memory(results: Results) -> Iterator[Bound]:
+    """The image through shared memory: what is left of a request's cost when nothing large travels."""
+    for connections in (1, 8):
+        ratio = results.ratio(("shm", connections), "cpu_ms", "pumice", "triton")
+        yield Bound(f"shm, {connections} connections: CPU per request by triton's", ratio, 1.0, "at most")
+    yield Bound("shm: failed requests", results.failures("shm", "pumice"), 0, "at most")
 
 
 def bounds_pairs(results: Results) -> Iterator[Bound]:

@@ -2,6 +2,7 @@
 
 from statistics import median
 
+from benchmarks import shared_memory
 from benchmarks.bounds import Bound, all_bounds
 from benchmarks.pairs import PAIRS, WAYS
 from benchmarks.samples import Results
@@ -88,6 +89,8 @@ def sections(results: Results) -> list[tuple[str, Table]]:
     if results.servers("grpc"):
         title = "gRPC: the tiny MLP, raw contents, one row a request; all servers up, load in turn, half a second each"
         found.append((title, grpc_table(results)))
+    if results.servers(shared_memory.KEY):
+        found.append((f"{shared_memory.KEY}: {shared_memory.TITLE}", load_table(results, shared_memory.KEY)))
     if results.bare:
         alone = median(entry["latency_ms"] for entry in results.bare)
         found.append(

@@ -13,7 +13,7 @@ import shutil
 import time
 from pathlib import Path
 
-from benchmarks import grpc, paths
+from benchmarks import grpc, paths, shared_memory
 from benchmarks.bounds import all_bounds
 from benchmarks.chart import draw
 from benchmarks.kills import run_kills
@@ -27,7 +27,7 @@ from benchmarks.setup_peers import setup
 from benchmarks.startup import run_startup
 from benchmarks.workloads import WORKLOADS
 
-PARTS = (*WORKLOADS, grpc.KEY, *PAIRS, "start", "kills")
+PARTS = (*WORKLOADS, grpc.KEY, shared_memory.KEY, *PAIRS, "start", "kills")
 
 
 def arguments() -> argparse.Namespace:
@@ -64,6 +64,8 @@ def run(given: argparse.Namespace) -> Results:
     for key in parts:
         if key == grpc.KEY:
             grpc.run_grpc(plan, results)
+        elif key == shared_memory.KEY:
+            shared_memory.run_shared_memory(plan, results)
         elif key == "start":
             run_startup(servers, given.starts, results)
         elif key == "kills":
