@@ -75,7 +75,9 @@ _ELEMENTS: Mapping[str, type] = {"b": bool, "i": int, "u": int, "f": float, "O":
 _decoders: dict[tuple[str, int], msgspec.json.Decoder[Any]] = {}
 
 
-def decode_infer(body: bytes, json_length: int | None = None, memory: Memory | None = None) -> WireRequest:
+def decode_infer(
+    body: bytes | memoryview, json_length: int | None = None, memory: Memory | None = None
+) -> WireRequest:
     """Read the body of an inference request.
 
     Args:
@@ -146,7 +148,7 @@ def _tensor_keys(tensor: JsonTensor) -> int:
     return 3 + data + (1 + len(tensor.parameters) if tensor.parameters else 0)
 
 
-def decode_raw(body: bytes, signature: Signature) -> WireRequest:
+def decode_raw(body: bytes | memoryview, signature: Signature) -> WireRequest:
     """Read a body that is the bytes of the model's only input (``Inference-Header-Content-Length: 0``).
 
     Raises:
@@ -158,7 +160,7 @@ def decode_raw(body: bytes, signature: Signature) -> WireRequest:
     free = tensor.shape.count(-1)
     if tensor.datatype == BYTES:
         array = np.empty(1, dtype=object)
-        array[0] = body
+        array[0] = bytes(body)
         return WireRequest(InferRequest({tensor.name: array.reshape([1] * len(tensor.shape))}), binary_default=True)
     fixed = tensor.dtype.itemsize
     for size in tensor.shape:

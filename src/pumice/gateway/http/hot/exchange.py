@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from pumice.gateway.http.budget import FREE_BYTES, Held
 
 if TYPE_CHECKING:
+    from pumice.gateway.http.hot.connection import Connection
     from pumice.gateway.http.hot.guard import Pass
-    from pumice.gateway.http.hot.protocol import HotProtocol
 
 _JOIN_BELOW = 64 * 1024
 """Answers below this go out as one piece; joining larger ones would copy them once more (bytes)."""
@@ -17,6 +19,12 @@ _JOIN_BELOW = 64 * 1024
 _SMALL_PART = 4096
 _FEW_PARTS = 64
 """From so many pieces on, small ones are put together, or a body sent byte by byte would take forty times its size."""
+
+_ALIGNMENT = 16
+"""Memory comes on such an address (bytes): enough for every type of number."""
+
+Piece = bytes | bytearray | memoryview
+"""Of a request's body."""
 
 Handler = Callable[["Exchange"], None]
 """Takes a whole request; answers it now or later by `Exchange.respond`. It raises nothing."""
@@ -65,6 +73,7 @@ class Exchange:
         head: Path and headers.
         complete: The request was read to its end.
         queued: An earlier request of the connection is still to be answered.
+        size: Of what was added to the body so far (bytes).
         abandoned: Called when the caller goes away before the answer.
     """
 
@@ -72,7 +81,6 @@ class Exchange:
         "_held",
         "_parts",
         "_protocol",
-        "_size",
         "abandoned",
         "complete",
         "disconnected",
@@ -80,11 +88,12 @@ class Exchange:
         "keep_alive",
         "queued",
         "response_complete",
+        "size",
     )
 
     message_event = _NoEvent()
 
-    def __init__(self, protocol: HotProtocol, head: Head, parts: list[bytes | bytearray], *, keep_alive: bool) -> None:
+    def __init__(self, protocol: Connection, head: Head, parts: list[Piece], *, keep_alive: bool) -> None:
         self.response_complete = False
         self.disconnected = False
         self.keep_alive = keep_alive
@@ -92,9 +101,9 @@ class Exchange:
         self.complete = False
         self.queued = False
         self.abandoned: Callable[[], None] | None = None
+        self.size = 0
         self._protocol = protocol
-        self._parts: list[bytes | bytearray] = parts
-        self._size = 0
+        self._parts: list[Piece] = parts
         self._held: Held | None = None
 
     def add(self, part: bytes) -> int:
@@ -102,12 +111,33 @@ class Exchange:
         parts = self._parts
         if len(part) >= _SMALL_PART or len(parts) < _FEW_PARTS:
             parts.append(part)
-        elif type(parts[-1]) is bytearray and len(parts[-1]) < _SMALL_PART:
-            parts[-1] += part
         else:
-            parts.append(bytearray(part))
-        self._size += len(part)
-        return self._size
+            last = parts[-1]
+            if type(last) is bytearray and len(last) < _SMALL_PART:
+                last += part
+            else:
+                parts.append(bytearray(part))
+        self.size += len(part)
+        return self.size
+
+    def make_room(self, left: int, text: int) -> memoryview:
+        """Give the whole body memory in one piece; what was added before is there already.
+
+        Args:
+            left: How much was not added yet (bytes).
+            text: How much of the body goes before its tensors (bytes); these begin on an address that suits numbers.
+        """
+        end = self.size + left
+        skip = -text % _ALIGNMENT
+        # the system gives pages when they are written to: a body that is told but never sent takes none
+        memory = np.empty(skip + end, np.uint8).data[skip:]
+        at = 0
+        for part in self._parts:
+            memory[at : at + len(part)] = part
+            at += len(part)
+        self._parts = [memory.toreadonly()]
+        self.size = end
+        return memory
 
     def hold(self, size: int) -> None:
         """Count a body, or what it became, in the budget of all bodies if it is large.
@@ -133,16 +163,16 @@ class Exchange:
         return self.head.caller or self._protocol.caller
 
     @property
-    def body(self) -> bytes:
-        """The whole body; large ones are joined once."""
+    def body(self) -> bytes | memoryview:
+        """The whole body, which nobody can change; one of several pieces is joined once."""
         parts = self._parts
-        if len(parts) != 1 or type(parts[0]) is not bytes:
+        if len(parts) != 1 or type(parts[0]) is bytearray:
             self._parts = parts = [b"".join(parts)]
         whole = parts[0]
-        assert type(whole) is bytes  # noqa: S101 - joined above if it was not
+        assert not isinstance(whole, bytearray)  # noqa: S101 - joined above if it was one
         return whole
 
-    def respond(self, status_line: bytes, headers: Sequence[bytes], body: Sequence[bytes]) -> None:
+    def respond(self, status_line: bytes, headers: Sequence[bytes], body: Sequence[bytes | memoryview]) -> None:
         """Write the answer; does nothing if the caller has gone.
 
         Args:
@@ -155,15 +185,16 @@ class Exchange:
         self.response_complete = True
         self.abandoned = None  # it leads back here: without the circle no garbage is left to collect
         size = sum(map(len, body))
-        head = [status_line, self._protocol.common_headers(), *headers, b"content-length: %d\r\n" % size]
-        head.append(self.head.more)
+        protocol = self._protocol
+        common = protocol.route.common_headers(protocol.server_state.default_headers)
+        head = [status_line, common, *headers, b"content-length: %d\r\n" % size, self.head.more]
         head.append(b"\r\n" if self.keep_alive else b"connection: close\r\n\r\n")
-        transport = self._protocol.transport
+        transport = protocol.transport
         if size < _JOIN_BELOW:
             transport.write(b"".join((*head, *body)))
         else:
             transport.writelines((b"".join(head), *body))
         self.release()
         if not self.keep_alive:
-            self._protocol.hang_up(heard=self.complete)
-        self._protocol.on_response_complete()
+            protocol.hang_up(heard=self.complete)
+        protocol.on_response_complete()

@@ -154,11 +154,12 @@ class InferHandler:
         body = exchange.body
         if notes.encoding:
             packed = len(body)
-            body = decompress(body, notes.encoding, self._max_body)
+            body = decompress(bytes(body), notes.encoding, self._max_body)
             exchange.hold(packed + len(body))
         length = notes.json_length
         if length is None:
-            return reader.read(body) or decode_infer(body, None, self._memory_of(exchange, body))
+            text = bytes(body)  # it is no view: those have binary tensors
+            return reader.read(text) or decode_infer(text, None, self._memory_of(exchange, body))
         size = notes.json_size
         if size is None:
             raise MalformedInput("header 'Inference-Header-Content-Length'", f"'{length[:32]}' is no number of bytes")
@@ -166,7 +167,7 @@ class InferHandler:
             return decode_raw(body, served.profile.signature)
         return decode_infer(body, size, self._memory_of(exchange, body))
 
-    def _memory_of(self, exchange: Exchange, body: bytes = b"") -> CallersRegions | None:
+    def _memory_of(self, exchange: Exchange, body: bytes | memoryview = b"") -> CallersRegions | None:
         """What the caller has of shared memory; what is read of it counts like the body that it is in the place of."""
         if self._regions is None:
             return None
@@ -184,8 +185,9 @@ def _said_by_head(exchange: Exchange, notes: _Notes) -> bool:
     if notes.encoding:
         return False
     body, end = exchange.body, notes.json_size
-    urgent = body.find(b'"priority"', 0, end) >= 0
-    return not (urgent or (not notes.timeout_ms and body.find(b'"timeout"', 0, end) >= 0))
+    text = body if isinstance(body, bytes) else bytes(body[:end])
+    urgent = text.find(b'"priority"', 0, end) >= 0
+    return not (urgent or (not notes.timeout_ms and text.find(b'"timeout"', 0, end) >= 0))
 
 
 class _Notes:

@@ -6,21 +6,19 @@ here it costs an object. What uvicorn does well (flow control, the cycle of an a
 
 from __future__ import annotations
 
-from http import HTTPStatus
+import asyncio
 from typing import Any
 
 import httptools
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
-from pumice.domain.errors import Overloaded, PumiceError, TooLarge
 from pumice.gateway.http.budget import FREE_BYTES
-from pumice.gateway.http.errors import oip_error, retry_after
-from pumice.gateway.http.hot.connection import Connection
 from pumice.gateway.http.hot.exchange import Exchange, Head
 from pumice.gateway.http.hot.heads import checked_fields, path_of
+from pumice.gateway.http.hot.large import LARGE_BYTES, LargeReader, comes_straight
 from pumice.gateway.http.hot.limits import CHUNK_SLACK_BYTES, MAX_HEAD_BYTES
 from pumice.gateway.http.hot.refusals import Refused, parser_refusal
 from pumice.gateway.http.hot.route import HotRoute
+from pumice.gateway.http.hot.short import ShortWay, expects
 
 _PIECE = 4096
 """How much is parsed at a time where a request may end in it (bytes): bounds the requests that wait in a pipeline."""
@@ -29,20 +27,29 @@ _ONE_OFF = (b"x-request-id", b"traceparent", b"expect", b"transfer-encoding", b"
 """Headers whose requests are not remembered: they differ each time, or need the parser's care."""
 
 _HEAD_END = b"\r\n\r\n"
-_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-_JSON = b"content-type: application/json\r\n"
 
 
-class HotProtocol(Connection):
-    """One connection and the reading of its requests. Made by `hot_protocol`, which sets the route."""
+class HotProtocol(ShortWay):
+    """One connection and the reading of its requests. Made by `hot_protocol`, which sets the route.
+
+    Attributes:
+        reader: Reads in its place, where a large body comes or may come next.
+    """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.reader: LargeReader | None = None
         self._body_left = 0  # of a body whose length was told
         self._body_size = 0  # of a body that comes in chunks
         self._chunked = False
         self._offered = False  # another protocol, for what is behind this head
-        self._head_taken = False  # what the parser reads is made up, to bring it to the body
+        self._head_taken = False  # what the parser reads is made up, to bring it to where its request is
+        self._parsed = False  # the parser has seen the head of the request that is half read
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin; the first request may have a large body."""
+        super().connection_made(transport)
+        LargeReader(self).stand_in()
 
     def data_received(self, data: bytes) -> None:
         """Take a whole request whose head is known without parsing it; give all else to the parser.
@@ -55,18 +62,41 @@ class HotProtocol(Connection):
         end = data.find(_HEAD_END) + len(_HEAD_END)
         raw = data[:end]
         known = self.route.heads.get(raw)
-        if known is not None and len(data) - end == known[1] and not self._draining:
-            self.cycle = exchange = Exchange(self, known[0], [data[end:]], keep_alive=True)
-            exchange.complete = True
-            self._version = "1.1"  # no other head is remembered; who is gone is found out by it
-            if known[1] <= FREE_BYTES or self._has_room(exchange, known[1]):
-                self.route.handler(exchange)
-            return
+        if known is not None and not self._draining:
+            head, length = known
+            left = length - len(data) + end
+            if not left:
+                self.cycle = exchange = Exchange(self, head, [data[end:]], keep_alive=True)
+                exchange.complete = True
+                self._version = "1.1"  # no other head is remembered; who is gone is found out by it
+                if length <= FREE_BYTES or self.has_room(exchange, length):
+                    self.route.handler(exchange)
+                return
+            if left >= LARGE_BYTES and comes_straight(head):
+                self._begin_known(head, length, end)
+                self._read_straight(memoryview(data)[end:])
+                return
         before = self.cycle
         self._read(data)
         begun: Any = self.cycle
-        if begun is not before and type(begun) is Exchange and self._between:
-            self._remember(raw, begun.head, len(data) - end)
+        if begun is not before and type(begun) is Exchange and (self._body_left or self._between):
+            self._remember(raw, begun.head, len(data) - end + self._body_left)
+
+    def _begin_known(self, head: Head, length: int, received: int) -> None:
+        """Begin a request whose head the parser need not see.
+
+        Args:
+            head: What it says.
+            length: Of the body (bytes).
+            received: Size of the head (bytes).
+        """
+        self.on_message_begin()
+        self._parsed = self._in_head = False
+        self._version = "1.1"
+        self._received = received
+        self._body_left = length
+        self.url = head.path
+        self.cycle = Exchange(self, head, [], keep_alive=True)
 
     def _read(self, data: bytes) -> None:
         """Parse, or keep for later what comes while an earlier request is in work."""
@@ -81,7 +111,11 @@ class HotProtocol(Connection):
     def _feed(self, data: bytes) -> None:
         """Parse piece by piece, and stop where requests begin to wait for each other."""
         rest = memoryview(data)
-        while rest and not self._deaf_since and not self.transport.is_closing():
+        while not self._deaf_since and not self.transport.is_closing():
+            if self._body_left - len(rest) >= LARGE_BYTES and self._read_straight(rest):
+                return
+            if not rest:
+                break
             if self.pipeline:
                 self._unread = bytes(rest)
                 return
@@ -92,27 +126,54 @@ class HotProtocol(Connection):
         if not self._between:
             self._check_growth()
 
+    def _read_straight(self, rest: memoryview) -> bool:
+        """Let a large body come past the parser; False if this one may not.
+
+        Args:
+            rest: What is there of it and was not looked at yet.
+        """
+        exchange: Any = self.cycle
+        if type(exchange) is not Exchange or exchange.queued or self._offered or not comes_straight(exchange.head):
+            return False
+        reader = self.reader or LargeReader(self)
+        reader.begin(exchange, self._body_left, rest)
+        return True
+
+    def body_came(self, size: int) -> None:
+        """Count a part of a large body (bytes)."""
+        self._received += size
+        self._body_left -= size
+
+    def body_whole(self) -> None:
+        """Hand over a request whose large body has come."""
+        if self._parsed:
+            # one that waits for this body cannot read the next request
+            close = b"" if self.parser.should_keep_alive() else b"\r\nconnection: close"
+            self._renew_parser(b"content-length: 0" + close)
+        self.on_message_complete()
+
     def _parse(self, data: memoryview) -> None:
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
             # RFC 9110, 7.8: a server may ignore that its caller would rather speak something else
             if self._offered:
-                self._go_on_with_body()
+                # the parser holds the body for the other protocol's
+                self._offered = False
+                told = b"transfer-encoding: chunked" if self._chunked else b"content-length: %d" % self._body_left
+                self._renew_parser(told)
             behind = data[upgrade.args[0] :]
             if behind:
                 self._parse(behind)
         except httptools.HttpParserError as error:
             self.refuse(parser_refusal(error, bytes(data[:1])))
 
-    def _go_on_with_body(self) -> None:
-        """Read the body behind an upgrade that is not taken up: the parser holds it for the other protocol's."""
-        self._offered = False
-        framing = b"transfer-encoding: chunked" if self._chunked else b"content-length: %d" % self._body_left
+    def _renew_parser(self, fields: bytes) -> None:
+        """Take a new parser, which has read a head with these fields."""
         self.parser = httptools.HttpRequestParser(self)
         self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
         self._head_taken = True
-        self.parser.feed_data(b"POST / HTTP/1.1\r\n%b\r\n\r\n" % framing)
+        self.parser.feed_data(b"POST / HTTP/1.1\r\n%b\r\n\r\n" % fields)
         self._head_taken = False
 
     def _check_growth(self) -> None:
@@ -144,6 +205,7 @@ class HotProtocol(Connection):
         self._received = 0
         self._body_left = self._body_size = 0
         self._chunked = False
+        self._parsed = True
         self.url = b""
         self.headers = []
 
@@ -171,7 +233,7 @@ class HotProtocol(Connection):
             return
         url, headers, earlier, busy = self.url, self.headers, self.cycle, self._busy()
         super().on_message_begin()
-        self.url, self.expect_100_continue = url, self._expects(fields)
+        self.url, self.expect_100_continue = url, expects(fields, self._version)
         self.headers.extend(headers)
         if self.route.by_certificate:
             self.scope["state"]["certified"] = self.caller
@@ -193,12 +255,12 @@ class HotProtocol(Connection):
         elif not exchange.response_complete:
             size = exchange.add(body)
             if not exchange.queued:
-                self._has_room(exchange, size)
+                self.has_room(exchange, size)
 
     def on_message_complete(self) -> None:
         """Hand a whole request over."""
-        if self._offered:
-            return  # its body is still to come
+        if self._offered or self._head_taken:
+            return  # its body is still to come, or its end is told by another
         self._between = True
         exchange: Any = self.cycle
         if type(exchange) is not Exchange:
@@ -208,73 +270,10 @@ class HotProtocol(Connection):
         if not exchange.queued and not exchange.response_complete:
             self.route.handler(exchange)
 
-    def common_headers(self) -> bytes:
-        """The headers that every answer carries."""
-        return self.route.common_headers(self.server_state.default_headers)
-
-    def _expects(self, fields: dict[bytes, bytes]) -> bool:
-        """Whether the caller sends its body only when it is told to."""
-        expected = fields.get(b"expect", b"").lower() == b"100-continue"
-        return expected and self._version == "1.1"
-
-    # -- the short way
-
-    def _begin_exchange(self, path: bytes, fields: dict[bytes, bytes]) -> None:
-        earlier, busy = self.cycle, self._busy()
-        alive = self.parser.should_keep_alive()
-        old = alive and self._version == "1.0"
-        head = self.route.head_of(path, fields, keep_alive_1_0=old)
-        exchange = Exchange(self, head, [], keep_alive=alive and not self._draining)
-        self.cycle = exchange
-        if busy:
-            exchange.queued = True
-            self.flow.pause_reading()
-            if not self.pipeline:
-                self._answered = earlier
-            self.pipeline.appendleft((exchange, self.app))
-            return
-        self._begin_body(exchange)
-
-    def _begin_body(self, exchange: Exchange) -> None:
-        """Refuse a body that is told to be too large; else let it come."""
-        limit = self.route.limits.max_body
-        length = int(exchange.head.headers.get(b"content-length", b"0"))
-        if length > limit:
-            self._turn_away(exchange, TooLarge("the body", length, limit))
-        elif not exchange.complete and self._expects(exchange.head.headers):
-            self.transport.write(_CONTINUE)
-
-    def _start_asgi_task(self, cycle: Any, app: Any) -> None:
-        if type(cycle) is not Exchange:
-            super()._start_asgi_task(cycle, app)
-            return
-        cycle.queued = False
-        if not cycle.complete:
-            self._begin_body(cycle)
-        else:
-            self.route.handler(cycle)
-
-    def _has_room(self, exchange: Exchange, size: int) -> bool:
-        """Look whether a body may be as large as it has become; if not, its request is refused."""
-        limit = self.route.limits.max_body
-        try:
-            if size > limit:
-                raise TooLarge("the body", size, limit)
-            exchange.hold(size)
-        except PumiceError as error:
-            self._turn_away(exchange, error)
-            return False
-        return True
-
-    def _turn_away(self, exchange: Exchange, error: PumiceError) -> None:
-        """Answer a request whose body is not read to its end; the connection cannot be used again."""
-        exchange.keep_alive = exchange.keep_alive and exchange.complete
-        status = (
-            HTTPStatus.SERVICE_UNAVAILABLE if isinstance(error, Overloaded) else HTTPStatus.REQUEST_ENTITY_TOO_LARGE
-        )
-        wait = retry_after(error)
-        headers = [_JSON] if wait is None else [_JSON, b"retry-after: %s\r\n" % wait.encode()]
-        exchange.respond(STATUS_LINE[status], headers, [oip_error(error)])
+    def _forget_half_read(self) -> None:
+        if self.reader is not None:
+            self.reader.leave()
+        super()._forget_half_read()
 
 
 def hot_protocol(route: HotRoute) -> type[HotProtocol]:

@@ -9,6 +9,9 @@ from pumice.gateway.http.hot.exchange import Handler, Head
 from pumice.gateway.http.hot.limits import HttpLimits
 from pumice.gateway.http.hot.sweep import Sweep
 
+HEAD_ROOM = 8 * 1024
+"""Most that is read at once where a large body's head may come (bytes); what comes with it is copied once more."""
+
 _MOST_HEADS = 512
 """Heads that are remembered; clients that send a new one each time only make the memory start again."""
 
@@ -28,6 +31,7 @@ class HotRoute:
 
     Attributes:
         heads: Raw heads that were seen -> what they say, and the length of the body behind them (bytes).
+        room: Memory into which heads are read; all connections share it, since what is read is taken out at once.
         sweep: Looks after the connections.
         by_certificate: The names in the callers' certificates are theirs.
     """
@@ -41,6 +45,7 @@ class HotRoute:
         self.budget = budget
         self.cors = cors
         self.heads: dict[bytes, tuple[Head, int]] = {}
+        self.room = memoryview(bytearray(HEAD_ROOM))
         self.sweep = Sweep()
         self.by_certificate = False
         self._pairs: list[tuple[bytes, bytes]] | None = None
