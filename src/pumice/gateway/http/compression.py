@@ -65,7 +65,7 @@ def negotiate(accept: bytes) -> bytes:
     return best if weighed[best] > 0 and weighed[best] >= weights.get(b"identity", 0.0) else b""
 
 
-def compress(parts: Iterable[bytes], coding: bytes) -> list[bytes]:
+def compress(parts: Iterable[bytes | memoryview], coding: bytes) -> list[bytes | memoryview]:
     """Compress an answer.
 
     Args:

@@ -102,7 +102,7 @@ class _Streaming:
                 "binary tensors and shared memory in server-sent events", "ask for them as JSON, or call gRPC"
             )
         served = await self._awake(request)
-        return await self._stream(request, served, wire, lambda part: encode_result(part, wire)[0][0])
+        return await self._stream(request, served, wire, lambda part: bytes(encode_result(part, wire)[0][0]))
 
     async def _stream(self, request: Request, served: ServedVersion, wire: WireRequest, write: Write) -> Response:
         carry_headers(request, wire.request)

@@ -18,7 +18,7 @@ from pumice.domain.request import InferRequest, InferResult
 from pumice.domain.signature import Signature
 from pumice.protocol.json_keys import refuse_double_keys
 from pumice.protocol.oip.shared import REGION, Memory, place_of, read_place
-from pumice.protocol.oip.tensors import check_shape, from_bytes, numpy_type, to_bytes
+from pumice.protocol.oip.tensors import check_shape, from_bytes, numpy_type, seen_as_bytes, to_bytes
 from pumice.protocol.oip.types import WireRequest, apply_parameters, place_outputs, put_shared, truth_of
 
 _EMPTY: dict[str, Any] = {}
@@ -173,7 +173,7 @@ def decode_raw(body: bytes | memoryview, signature: Signature) -> WireRequest:
     )
 
 
-def encode_result(result: InferResult, wire: WireRequest) -> tuple[list[bytes], int | None]:
+def encode_result(result: InferResult, wire: WireRequest) -> tuple[list[bytes | memoryview], int | None]:
     """Write an answer as its request wants it.
 
     Returns:
@@ -183,7 +183,7 @@ def encode_result(result: InferResult, wire: WireRequest) -> tuple[list[bytes], 
         Unsupported: Bytes that are no UTF-8 text, NaN or infinity were asked for as JSON.
     """
     outputs: list[JsonOutput] = []
-    chunks: list[bytes] = []
+    chunks: list[bytes | memoryview] = []
     for name in wire.outputs or result.outputs:
         array = result.outputs[name]
         datatype = DATATYPE_NAMES[array.dtype]
@@ -191,7 +191,7 @@ def encode_result(result: InferResult, wire: WireRequest) -> tuple[list[bytes], 
             told = put_shared(wire, name, to_bytes(array))
             outputs.append(JsonOutput(name, datatype, array.shape, parameters=told))
         elif wire.binary_default or name in wire.binary:
-            chunk = to_bytes(array)
+            chunk = seen_as_bytes(array)
             chunks.append(chunk)
             outputs.append(JsonOutput(name, datatype, array.shape, parameters={"binary_data_size": len(chunk)}))
         else:

@@ -11,6 +11,9 @@ from pumice.domain.datatypes import BOOL, BYTES, NUMPY_TYPES
 from pumice.domain.errors import MalformedInput
 from pumice.domain.signature import MAX_RANK
 
+_VIEW_FROM = 64 * 1024
+"""Arrays of this size on go out as they are; a copy of smaller ones costs less than to keep track of them (bytes)."""
+
 _LENGTH = struct.Struct("<I")
 _MAX_ELEMENTS = 1 << 48
 _TYPES = dict(NUMPY_TYPES)  # a plain dictionary answers twice as fast as a read-only view
@@ -94,6 +97,16 @@ def to_bytes(array: np.ndarray) -> bytes:
     if array.dtype.kind in "OSU":
         return join_bytes(array)
     return array.tobytes()
+
+
+def seen_as_bytes(array: np.ndarray) -> bytes | memoryview:
+    """Give the wire bytes of an array that nobody changes any more; large numbers are a view, not a copy.
+
+    A part of a larger array is copied all the same: its view would keep the whole in memory.
+    """
+    if array.nbytes < _VIEW_FROM or array.base is not None or not array.flags.c_contiguous:
+        return to_bytes(array)
+    return to_bytes(array) if array.dtype.kind in "OSU" else array.reshape(-1).view(np.uint8).data
 
 
 def join_bytes(array: np.ndarray) -> bytes:
