@@ -75,9 +75,7 @@ _ELEMENTS: Mapping[str, type] = {"b": bool, "i": int, "u": int, "f": float, "O":
 _decoders: dict[tuple[str, int], msgspec.json.Decoder[Any]] = {}
 
 
-def decode_infer(
-    body: bytes | memoryview, json_length: int | None = None, memory: Memory | None = None
-) -> WireRequest:
+def decode_infer(body: bytes | memoryview, json_length: int | None = None, memory: Memory | None = None) -> WireRequest:
     """Read the body of an inference request.
 
     Args:
