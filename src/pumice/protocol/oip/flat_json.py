@@ -89,8 +89,10 @@ class FlatReader:
             arrays = self._arrays(parsed.inputs)
         except (msgspec.DecodeError, UnicodeDecodeError, ValueError, OverflowError, RecursionError):
             return None
+        said_more = parsed.id or parsed.parameters or parsed.outputs
+        keys = 1 + 4 * len(parsed.inputs) + (extra_keys(parsed) if said_more else 0)
         # a colon for each key that was found: then none came twice, and none was passed over
-        if arrays is None or body.count(b":") != _keys(parsed):
+        if arrays is None or body.count(b":") != keys:
             return None
         wire = WireRequest(InferRequest(arrays), parsed.id)
         if parsed.parameters or parsed.outputs:
@@ -106,10 +108,3 @@ class FlatReader:
                 return None
             arrays[name] = np.array(data, dtype=dtype).reshape(shape)
         return arrays
-
-
-def _keys(parsed: _FloatRequest | _IntRequest) -> int:
-    keys = 1 + 4 * len(parsed.inputs)
-    if parsed.id or parsed.parameters or parsed.outputs:
-        keys += extra_keys(parsed)
-    return keys

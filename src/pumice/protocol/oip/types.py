@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from pumice.domain.errors import MalformedInput, SignatureMismatch, Unsupported
@@ -35,7 +35,7 @@ class WireRequest:
     request: InferRequest
     id: str = ""
     outputs: tuple[str, ...] = ()
-    binary: frozenset[str] = field(default_factory=frozenset)
+    binary: frozenset[str] = frozenset()
     binary_default: bool = False
     shared: dict[str, Place] | None = None
     targets: dict[str, Target] | None = None
