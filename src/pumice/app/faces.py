@@ -207,7 +207,10 @@ def write_announcement(file: Path, settings: Settings, port: int, grpc_port: int
 
 
 def freeze() -> None:
-    """What is there now stays: the collector need not look at it again and again."""
+    """What is there now stays: the collector need not look at it again and again, and memory is used again."""
+    from pumice.app.heap import keep_heap
+
+    keep_heap()
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
