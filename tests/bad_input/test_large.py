@@ -4,58 +4,24 @@ from __future__ import annotations
 
 import gzip
 import signal
-import socket
 import ssl
-import struct
-import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
-import numpy as np
 import pytest
 
-from pumice.service.access.keys import KeyStore
-from pumice.service.access.types import KeyWish
 from tests.bad_input.conftest import ROOT
-from tests.bad_input.raw import ROW, Answered, Raw, get, memory_of, post
+from tests.bad_input.large import BIG, INFER, head_of, is_right, request
+from tests.bad_input.raw import ROW, Raw, get, post
 from tests.support.certificates import certificate
-from tests.support.images import described, image, pixels
+from tests.support.images import described, image
 from tests.support.server import RunningServer
 from tests.support.wire import metric, until
 
-INFER = "/v2/models/big/infer"
 SMALL = "/v2/models/double/infer"
-BIG = "big=tests.support.models:Big"
 DOUBLE = "double=tests.support.models:Doubler"
-MOST = 64 * 1024 * 1024
-
-
-def request(seed: int, *headers: str, rows: int = 1) -> bytes:
-    """A whole request with images of this seed."""
-    text = described(rows)
-    told = f"Inference-Header-Content-Length: {len(text)}"
-    return post(INFER, text + image(seed, rows).tobytes(), told, *headers)
-
-
-def is_right(answer: Answered, seed: int, rows: int = 1) -> bool:
-    """Whether exactly these images came back."""
-    assert answer.status == 200, answer.body[:500]
-    came = pixels(answer.body, answer.headers["inference-header-content-length"])
-    return bool(np.array_equal(came, image(seed, rows)))
-
-
-def answers(url: str) -> bool:
-    """Whether a large request is answered on a new connection."""
-    with Raw(url) as raw:
-        raw.send(request(1))
-        answer = raw.read()
-        return answer.status == 200 and is_right(answer, 1)
-
-
-def head_of(sent: bytes) -> int:
-    return sent.index(b"\r\n\r\n") + 4
 
 
 # -- what comes is what is meant
@@ -215,124 +181,6 @@ def test_many_callers_at_once(server: RunningServer) -> None:
         assert all(pool.map(one, range(8)))
 
 
-# -- what does not come to its end
-
-
-def known_or_new(raw: Raw, *, known: bool) -> None:
-    """Let the server see the head before, or not."""
-    if known:
-        raw.send(request(1))
-        assert is_right(raw.read(), 1)
-
-
-@pytest.mark.parametrize("known", [False, True])
-@pytest.mark.parametrize("part", [0, 100, 9_000, 300_000])
-def test_cut_off_in_the_middle(small: RunningServer, part: int, *, known: bool) -> None:
-    """By an end or by a reset; neither leaves anything behind: all budgets of the server would be used up."""
-    sent = request(2)
-    for turn in range(20):
-        with Raw(small.url) as raw:
-            known_or_new(raw, known=known and turn == 0)
-            raw.send(sent[: head_of(sent) + part])
-            if turn % 2:
-                raw.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            else:
-                raw.socket.shutdown(socket.SHUT_WR)
-                assert raw.closed()
-    assert answers(small.url)
-
-
-@pytest.mark.parametrize("known", [False, True])
-def test_a_body_that_stalls(small: RunningServer, *, known: bool) -> None:
-    sent = request(2)
-    with Raw(small.url) as raw:
-        known_or_new(raw, known=known)
-        raw.send(sent[: head_of(sent) + 200_000])
-        answer = raw.read()
-        assert (answer.status, answer.headers["content-type"]) == (408, "application/json")
-        assert raw.closed()
-    assert answers(small.url)
-
-
-def test_told_and_not_sent_takes_no_memory(server: RunningServer) -> None:
-    """Forty callers tell of 60 MB each and send a little of it."""
-    before = memory_of(server.addresses.pid)
-    many = [Raw(server.url) for _ in range(40)]
-    try:
-        for raw in many:
-            raw.send(post(INFER, bytes(300_000), "Inference-Header-Content-Length: 1", length=60_000_000))
-        assert answers(server.url)
-        assert memory_of(server.addresses.pid) - before < 40_000_000
-    finally:
-        for raw in many:
-            raw.socket.close()
-
-
-def test_what_was_told_and_not_sent_is_not_counted(small: RunningServer) -> None:
-    """Five callers tell of 3.9 MB each, twice what the budget is; one step each is counted, and others go on."""
-    many = [Raw(small.url) for _ in range(5)]
-    try:
-        for raw in many:
-            raw.send(post(INFER, b"x", "Inference-Header-Content-Length: 1", length=3_900_000))
-        assert answers(small.url)
-    finally:
-        for raw in many:
-            raw.socket.close()
-
-
-# -- refused while it still comes
-
-
-def pour(raw: Raw, data: bytes) -> threading.Thread:
-    """Send on and on, whatever the server says, as a caller does that reads only when all is sent."""
-    thread = threading.Thread(target=raw.try_send, args=(data,))
-    thread.start()
-    return thread
-
-
-def test_too_large(server: RunningServer) -> None:
-    body = bytes(MOST + 1)
-    with Raw(server.url) as raw:
-        raw.send(request(1))
-        assert is_right(raw.read(), 1)
-        pouring = pour(raw, post(INFER, body, "Inference-Header-Content-Length: 1"))
-        answer = raw.read()
-        assert (answer.status, answer.headers["connection"]) == (413, "close")
-        raw.socket.close()
-        pouring.join()
-    assert answers(server.url)
-
-
-def test_no_room_for_it_in_the_middle(small: RunningServer) -> None:
-    """Three have most of the budget; a fourth is refused at the step that does not fit, while it still sends."""
-    part = bytes(2_900_000)
-    with Raw(small.url) as one, Raw(small.url) as two, Raw(small.url) as three, Raw(small.url) as last:
-        for raw in (one, two, three):
-            raw.send(post(INFER, part, "Inference-Header-Content-Length: 1", length=3_900_000))
-        pouring = pour(last, post(INFER, bytes(3_900_000), "Inference-Header-Content-Length: 1"))
-        answer = last.read()
-        assert (answer.status, answer.headers["connection"]) == (503, "close")
-        assert answer.headers["retry-after"]
-        pouring.join()
-        assert last.closed()
-    until(lambda: answers(small.url))
-
-
-def test_without_a_key(tmp_path: Path) -> None:
-    store = KeyStore.open(tmp_path)
-    key = store.create(KeyWish(name="caller", scopes=["infer:big"]), "test").key
-    store.close()
-    with RunningServer(BIG, "--auth", "keys", home=tmp_path, cwd=ROOT) as locked, Raw(locked.url) as raw:
-        for _ in range(2):
-            raw.send(request(1))
-            assert raw.read().status == 401
-        for seed in range(3):
-            raw.send(request(seed, f"Authorization: Bearer {key}"))
-            assert is_right(raw.read(), seed)
-        raw.send(request(1))
-        assert raw.read().status == 401
-
-
 # -- the server around it
 
 
@@ -349,6 +197,31 @@ def test_a_stop_in_the_middle() -> None:
         assert is_right(raw.read(), 3)
         assert raw.closed()
         assert stopping.stop() == 0
+
+
+def page_faults(pid: int) -> int:
+    """Times that the system gave a process a page of memory."""
+    return int(Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[7])
+
+
+def test_memory_is_used_again(server: RunningServer) -> None:
+    """A body takes 147 pages. They are not given back and taken anew for each, also not of eight at a time."""
+    sent = request(4)
+
+    def several(raw: Raw) -> None:
+        for _ in range(10):
+            raw.send(sent)
+            assert is_right(raw.read(), 4)
+
+    connections = [Raw(server.url) for _ in range(8)]
+    with ThreadPoolExecutor(len(connections)) as pool:
+        list(pool.map(several, connections))
+        before = page_faults(server.addresses.pid)
+        list(pool.map(several, connections))
+        after = page_faults(server.addresses.pid)
+    for raw in connections:
+        raw.socket.close()
+    assert after - before < 80 * 147 / 4
 
 
 def test_several_fronts() -> None:
