@@ -79,6 +79,11 @@ def test_bombs_are_refused_and_not_unpacked(tmp_path: Path) -> None:
             archive.writestr(str(number), b"")
     with pytest.raises(UnsafeArtefact, match="larger, deeper or fuller"):
         refuse_unsafe(file)
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for number in range(3):
+            archive.writestr(str(number), bytes(100_000_000))
+    with pytest.raises(UnsafeArtefact, match=r"unpacks to far more than it is.*without compression"):
+        refuse_unsafe(file)
     file.write_bytes(b"PK\x03\x04 broken")
     with pytest.raises(UnsafeArtefact, match="cannot be read"):
         refuse_unsafe(file)

@@ -20,6 +20,7 @@ TORCHSCRIPT = "TorchScript, which is a pickle with code"
 COMPILED = "an archive with compiled code"
 KERAS = "a Keras file, which may hold Python code (Lambda layers)"
 TOO_MUCH = "an archive that is larger, deeper or fuller than a model's"
+BOMB = "an archive that unpacks to far more than it is"
 HIDDEN = "a packed stream (zstd or lz4) whose content cannot be seen, as joblib packs pickles"
 BROKEN = "an archive that cannot be read"
 
@@ -30,6 +31,9 @@ _DEEPEST = 3
 _MOST_MEMBERS = 100_000
 _MOST_INNER_BYTES = 256 << 20
 _MOST_UNPACKED_BYTES = 1 << 20
+# weights hardly shrink when they are packed; what shrinks more, and is not small, is there to fill the memory
+_MOST_TIMES = 20
+_NO_BOMB_BYTES = 256 << 20
 _CODE_SUFFIXES = (".so", ".dll", ".dylib", ".cubin", ".pyd", ".pyc")
 _KERAS_FILES = frozenset(("config.json", "metadata.json"))
 # written by torch.export.save for its own checks; the torch engine leaves it out before torch sees the archive
@@ -48,6 +52,9 @@ def look_into_zip(stream: IO[bytes], size: int, depth: int, look: Look) -> str:
             members = archive.infolist()
             if len(members) > _MOST_MEMBERS:
                 return TOO_MUCH
+            # a reader takes no more of a member than is told here
+            if sum(member.file_size for member in members) > max(_NO_BOMB_BYTES, _MOST_TIMES * size):
+                return BOMB
             found = _by_names({member.filename for member in members})
             return found or _first(_look_at(archive, member, depth, look) for member in members)
     except (zipfile.BadZipFile, OSError, ValueError, RuntimeError, EOFError, zlib.error, lzma.LZMAError):

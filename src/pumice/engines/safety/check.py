@@ -28,6 +28,7 @@ _OTHER_WAY = "convert it to .skops with skops.io.dump, to ONNX with skl2onnx, or
 _KERAS_WAY = "convert it to ONNX with tf2onnx"
 _ARRAY_WAY = "save it again without objects (text as fixed-width strings), or as .safetensors"
 _ARCHIVE_WAY = "unpack it and name the model's file"
+_BOMB_WAY = "write it again without compression"
 
 
 def refuse_unsafe(path: Path) -> None:
@@ -99,6 +100,8 @@ def _way(path: Path, found: str) -> str:
         return _ARRAY_WAY
     if found == archives.KERAS:
         return _KERAS_WAY
+    if found == archives.BOMB:
+        return _BOMB_WAY
     if found in {archives.BROKEN, archives.TOO_MUCH}:
         return _ARCHIVE_WAY
     return _TORCH_WAY if found in _TORCH_FINDS or path.suffix.lower() in _TORCH_SUFFIXES else _OTHER_WAY
