@@ -154,7 +154,12 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         ),
     ] = 1024 * 1024 * 1024
     max_connections: Annotated[
-        int, Meta(description="Most open connections over HTTP of one front process; more are refused with 503.", ge=1)
+        int,
+        Meta(
+            description="Most open connections over HTTP; more are refused with 503. Fewer, if the system's limit of"
+            " open files does not hold so many.",
+            ge=1,
+        ),
     ] = 10_000
     header_timeout: Annotated[
         float, Meta(description="Longest that the head of a request may take to come (s).", gt=0)

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -33,10 +34,16 @@ class RunningServer:
         home: Its home; a new one if left out.
         cwd: Its working directory.
         log_to: Descriptor that takes its log; a file that `logged` reads if left out.
+        within: Command that runs it, for example a shell that sets limits.
     """
 
     def __init__(
-        self, *arguments: str, home: Path | None = None, cwd: Path | None = None, log_to: int | None = None
+        self,
+        *arguments: str,
+        home: Path | None = None,
+        cwd: Path | None = None,
+        log_to: int | None = None,
+        within: Sequence[str] = (),
     ) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="pumice-test-")
         folder = Path(self._folder.name)
@@ -46,6 +53,7 @@ class RunningServer:
         self._arguments = arguments
         self._cwd = cwd
         self._log_to = log_to
+        self._within = within
         self.process: subprocess.Popen[bytes]
         self.addresses: Addresses
 
@@ -53,7 +61,7 @@ class RunningServer:
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [
-                    *(sys.executable, "-m", "pumice", "serve", *self._arguments),
+                    *(*self._within, sys.executable, "-m", "pumice", "serve", *self._arguments),
                     *("--port", "0", "--grpc-port", "0", "--announce", str(self._announce)),
                 ],
                 stdout=self._log_to or log,

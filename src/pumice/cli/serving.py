@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pumice.app import make_server, with_names
+from pumice.app.descriptors import fit_connections, raise_limit, tell_connections
 from pumice.config import load_settings
 from pumice.domain.errors import BadSetting
 from pumice.environment import blot_out_own_settings, of_replicas
@@ -73,11 +74,13 @@ def run_server(wish: Wish) -> None:
         raise BadSetting("SOURCE", "nothing to serve", "a path or module:Class as argument, or 'models' in a file")
     demand_auth(settings.host, asks=settings.auth != "none" or bool(settings.tls_client_ca), insecure=settings.insecure)
     blot_out_own_settings()  # before a replica loads anything
-    server = make_server(settings, of_replicas())  # the replicas load from here on
+    fitted = fit_connections(settings, raise_limit())
+    server = make_server(fitted, of_replicas())  # the replicas load from here on
 
     from pumice.observe.logs import set_up_logs
 
     set_up_logs(settings.log_level, settings.log_format)
+    tell_connections(settings, fitted)
     server.run(wish.announce)
 
 

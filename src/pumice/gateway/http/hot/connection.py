@@ -9,7 +9,7 @@ from typing import Any, ClassVar, cast
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from pumice.gateway.http.hot.exchange import Exchange
-from pumice.gateway.http.hot.limits import LINGER_S, HttpLimits
+from pumice.gateway.http.hot.limits import LINGER_S, TOLD_AT_ONCE, HttpLimits
 from pumice.gateway.http.hot.refusals import Refused, last_words, too_many_connections, too_slow_body, too_slow_head
 from pumice.gateway.http.hot.route import HotRoute
 from pumice.gateway.http.hot.sweep import Watched
@@ -76,7 +76,10 @@ class Connection(HttpToolsProtocol):
         route = self.route
         route.sweep.watch(self.loop, cast("set[Watched]", self.connections))
         self._active_at = route.sweep.clock
-        if len(self.connections) > route.limits.max_connections:
+        over = len(self.connections) - route.limits.max_connections
+        if over > TOLD_AT_ONCE:
+            transport.abort()
+        elif over > 0:
             self._say_last(too_many_connections(route.limits))
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -22,6 +22,9 @@ LINGER_S = 2.0
 Closing a connection while its caller still sends makes TCP throw away what the caller has not read.
 """
 
+TOLD_AT_ONCE = 128
+"""Connections beyond the most that are heard out while they are told so; others are closed without a word."""
+
 
 @dataclass(frozen=True, slots=True)
 class HttpLimits:
