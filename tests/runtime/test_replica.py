@@ -15,7 +15,7 @@ from pumice.runtime.page import StatusPage, StatusView
 
 
 def test_only_the_process_behind_the_connection_is_killed() -> None:
-    replica = Replica("m/1#0", 0, cast("Any", None))
+    replica = Replica("m/1#0", 0, cast("Any", None), 1.0)
     page = StatusView(StatusPage().fd)
     batch = Batch([], Packed([], [], 0), 1, limit=1.0)
 
@@ -33,7 +33,7 @@ def test_only_the_process_behind_the_connection_is_killed() -> None:
 
 def test_a_hang_is_told_once_however_often_it_is_seen() -> None:
     told: list[Batch] = []
-    replica = Replica("m/1#0", 0, cast("Any", SimpleNamespace(replica_hangs=lambda _, batch: told.append(batch))))
+    replica = Replica("m/1#0", 0, cast("Any", SimpleNamespace(replica_hangs=lambda _, batch: told.append(batch))), 1.0)
     first, second = (Batch([], Packed([], [], 0), 1, limit=1.0) for _ in range(2))
     for batch in (first, first, second, second, second):
         replica._hangs(batch)

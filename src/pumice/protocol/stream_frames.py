@@ -46,14 +46,14 @@ class News(msgspec.Struct, array_like=True, frozen=True):
 
     Attributes:
         number: Of the stream.
-        kind: The model ``began``, gave a ``part``, or is at its ``end``.
+        kind: An order to run or to end it was ``heard``; the model ``began``, gave a ``part``, or is at its ``end``.
         tensors: The outputs of a part.
         error: What went wrong, at the end.
         trace: Where it went wrong, for the log.
     """
 
     number: int
-    kind: Literal["began", "part", "end"]
+    kind: Literal["heard", "began", "part", "end"]
     tensors: list[TensorHead] = []
     error: ErrorRecord | None = None
     trace: str = ""

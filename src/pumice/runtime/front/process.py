@@ -6,6 +6,7 @@ import asyncio
 import os
 import shutil
 import struct
+from pathlib import Path
 
 import msgspec
 
@@ -111,6 +112,15 @@ class WorkerProcess:
                 return None
             data += more
         return data
+
+
+def is_stopped(pid: int) -> bool:
+    """Whether a process was stopped by a signal and not set going again; False where the system does not tell."""
+    try:
+        told = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return False
+    return told.rpartition(")")[2].split()[:1] == ["T"]
 
 
 def describe_exit(code: int) -> str:

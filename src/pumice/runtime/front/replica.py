@@ -15,6 +15,7 @@ import numpy as np
 from pumice.protocol.frames import ReplyHead
 from pumice.runtime.front.link import Batch, ReplicaLink
 from pumice.runtime.front.news import ReplicaNews, ReplicaState
+from pumice.runtime.front.process import is_stopped
 from pumice.runtime.page import DeafWatch, HangWatch, StatusView
 
 _log = logging.getLogger("pumice.replica")
@@ -22,7 +23,7 @@ _log = logging.getLogger("pumice.replica")
 _AGAIN_AFTER = 0.2
 """Pause before a connection that was lost is made again, to a replica that its keeper says is there (s)."""
 
-_DEAF_AFTER = 2.0
+DEAF_AFTER = 2.0
 """Least time in which a replica must take what it is sent, however short its calls may be: machines are busy (s)."""
 
 _LAST_WORDS = 1.0
@@ -55,16 +56,18 @@ class Replica:
         name: Model and number, for the log.
         number: Counts the replicas of a version from 0.
         owner: Told of everything.
+        limit: Longest that a call may take (s), and so that a replica which runs one lets a new connection wait.
 
     Attributes:
         name: Model and number.
         news: What its keeper told last.
     """
 
-    def __init__(self, name: str, number: int, owner: Owner) -> None:
+    def __init__(self, name: str, number: int, owner: Owner, limit: float) -> None:
         self.name = name
         self.news = ReplicaNews(number)
         self._owner = owner
+        self._limit = limit
         self._link: ReplicaLink | None = None
         self._page: StatusView | None = None
         self._watch = HangWatch()
@@ -133,10 +136,21 @@ class Replica:
         if self._watch.hangs(ours, now):
             self._hangs(batch)
         elif self._deafens(self._page, batch, now):
-            _log.error("replica takes no calls", extra={"replica": self.name, "pid": self.pid, "limit_s": batch.limit})
-            # its keeper cannot see that it is waited for; the batch is run on another, since this one never began it
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(self.pid, signal.SIGKILL)
+            # the batch is run on another, since this one never began it
+            self.kill_deaf(self._linked_life, batch.limit)
+
+    def kill_deaf(self, life: int, limit: float) -> None:
+        """Kill a replica that takes no calls; its keeper cannot see that it is waited for.
+
+        Args:
+            life: The one that takes none; a later one is left alone.
+            limit: How long it was waited for (s), for the log.
+        """
+        if self.news.life != life or self.news.state is not ReplicaState.READY or not self.pid:
+            return
+        _log.error("replica takes no calls", extra={"replica": self.name, "pid": self.pid, "limit_s": limit})
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGKILL)
 
     def _hangs(self, batch: Batch) -> None:
         if batch is not self._hung:  # it is seen at each look until the replica is gone
@@ -146,7 +160,7 @@ class Replica:
     def _deafens(self, page: StatusView, batch: Batch, now: float) -> bool:
         """Whether the very process that this connection leads to takes no calls; the news may be of a later one."""
         linked = self.news.state is ReplicaState.READY and self.news.life == self._linked_life and self.pid > 0
-        limit = max(batch.limit, _DEAF_AFTER)
+        limit = max(batch.limit, DEAF_AFTER)
         return linked and bool(batch.limit) and self._deaf.deaf(page, batch.started, limit, now)
 
     async def detach(self) -> None:
@@ -169,9 +183,14 @@ class Replica:
     async def _connect(self, news: ReplicaNews) -> None:
         link = ReplicaLink(self._replied, lambda batch: self._lost(link, batch))
         try:
-            page = await link.connect(news.socket, self.name)
+            async with asyncio.timeout(self._limit + DEAF_AFTER):
+                page = await link.connect(news.socket, self.name)
         except OSError as error:
-            _log.info("replica does not answer", extra={"replica": self.name, "problem": str(error)})
+            problem = str(error) or f"nothing for {self._limit + DEAF_AFTER:g} s"
+            _log.info("replica does not answer", extra={"replica": self.name, "problem": problem})
+            # one that is merely busy with other fronts' calls is let be
+            if isinstance(error, TimeoutError) and is_stopped(news.pid):
+                self.kill_deaf(news.life, self._limit)
             self._again_later(news.life)
             return
         if link.gone:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
+import time
+from collections import deque
 from collections.abc import Callable
 from typing import Generic, TypeVar, cast
 
@@ -42,6 +44,7 @@ class StreamLink(asyncio.Protocol, Generic[S]):
         self._told = told
         self._lost = lost
         self._numbers = itertools.count(1)
+        self._unheard: deque[float] = deque()  # when orders were sent that the replica has not taken note of
         self._transport: asyncio.WriteTransport | None = None
         self._reader = FrameReader(_MOST_OF_A_PART)
 
@@ -69,6 +72,7 @@ class StreamLink(asyncio.Protocol, Generic[S]):
         self.streams[number] = stream
         heads, pieces = tensors_of(request.inputs)
         traces = [request.traceparent] if request.traceparent else []
+        self._unheard.append(time.monotonic())
         self._send(Order(number, "run", parts, heads, request.parameters, limit, traces), pieces)
         return number
 
@@ -80,7 +84,12 @@ class StreamLink(asyncio.Protocol, Generic[S]):
     def end(self, number: int) -> None:
         """Have a stream stopped; its end is told as always."""
         if number in self.streams:
+            self._unheard.append(time.monotonic())
             self._send(Order(number, "end"))
+
+    def unheard_since(self) -> float | None:
+        """When the first order was sent that the replica has not taken note of (s); None: it has of all."""
+        return self._unheard[0] if self._unheard else None
 
     def close(self) -> None:
         """Leave the replica alone; its streams there end."""
@@ -103,6 +112,10 @@ class StreamLink(asyncio.Protocol, Generic[S]):
                 self._transport.abort()
             return
         for news, outputs in told:
+            if news.kind == "heard":
+                if self._unheard:
+                    self._unheard.popleft()
+                continue
             stream = self.streams.pop(news.number, None) if news.kind == "end" else self.streams.get(news.number)
             if stream is not None:
                 self._told(stream, news, outputs)

@@ -21,7 +21,7 @@ from pumice.domain.request import InferRequest
 from pumice.observe.stats import VersionStats
 from pumice.protocol.frames import error_of
 from pumice.protocol.stream_frames import News
-from pumice.runtime.front.replica import Replica
+from pumice.runtime.front.replica import DEAF_AFTER, Replica
 from pumice.runtime.front.streamlink import StreamLink
 from pumice.runtime.front.ticket import MAX_ATTEMPTS
 
@@ -139,6 +139,8 @@ class Streams:
         self._stats = stats
         self._limit = limit
         self._links: dict[Replica, StreamLink[StreamTicket]] = {}
+        self._lives: dict[StreamLink[StreamTicket], int] = {}  # of the replica that each leads to
+        self._suspects: set[StreamLink[StreamTicket]] = set()
         self._connecting: set[asyncio.Task[None]] = set()
         self._waiting: deque[StreamTicket] = deque()
         self._loop = asyncio.get_running_loop()
@@ -168,7 +170,8 @@ class Streams:
         Args:
             now: The monotonic clock (s).
         """
-        for link in self._links.values():
+        for replica, link in tuple(self._links.items()):
+            self._look_deaf(replica, link, now)
             for ticket in tuple(link.streams.values()):
                 if ticket.finished or not ticket.began or now - ticket.moved <= self._limit:
                     continue
@@ -177,6 +180,17 @@ class Streams:
                 else:
                     what = f"the caller's time limit of {self._limit:g} s for taking a part ('stream_timeout')"
                 ticket.finish(DeadlineExceeded(what))
+
+    def _look_deaf(self, replica: Replica, link: StreamLink[StreamTicket], now: float) -> None:
+        """Kill a replica that takes no note of its orders; two looks for the reasons of `HangWatch`."""
+        since = link.unheard_since()
+        limit = max(self._limit, DEAF_AFTER)
+        if since is None or now - since <= limit:
+            self._suspects.discard(link)
+        elif link in self._suspects:
+            replica.kill_deaf(self._lives[link], limit)
+        else:
+            self._suspects.add(link)
 
     def refuse_all(self, error: PumiceError) -> None:
         """End those that wait."""
@@ -206,6 +220,7 @@ class Streams:
 
     async def _connect(self, replica: Replica) -> None:
         link = StreamLink[StreamTicket](self._told, lambda: self._lost(replica, link))
+        life = replica.news.life
         try:
             await link.connect(replica.news.socket)
         except OSError as error:
@@ -214,11 +229,14 @@ class Streams:
             return
         earlier = self._links.get(replica)
         self._links[replica] = link
+        self._lives[link] = life
         if earlier is not None:
             earlier.close()
         self._flush()
 
     def _lost(self, replica: Replica, link: StreamLink[StreamTicket]) -> None:
+        self._lives.pop(link, None)
+        self._suspects.discard(link)
         if self._links.get(replica) is link:
             del self._links[replica]
             self._loop.call_later(_AGAIN_AFTER, self.attach, replica)

@@ -83,7 +83,9 @@ class ServedVersion:
         self._pulse = pulse
         self._hopeless: ReplicaNews | None = None  # the next to start, if all replicas fail again and again
         self._attached = asyncio.Event()
-        self.replicas = [Replica(f"{self.name}/{self.version}#{number}", number, self) for number in range(replicas)]
+        self.replicas = [
+            Replica(f"{self.name}/{self.version}#{number}", number, self, timeout) for number in range(replicas)
+        ]
 
     @property
     def ready(self) -> bool:

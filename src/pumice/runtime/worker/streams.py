@@ -63,6 +63,8 @@ class StreamServer:
         with suppress(OSError, ValueError, EOFError), closing(front):
             while True:
                 order, payload = front.receive()
+                if order.kind != "more":
+                    front.send(News(order.number, "heard"))
                 stream = streams.get(order.number)
                 if order.kind == "run":
                     stream = streams[order.number] = _Stream(front, order, payload)
