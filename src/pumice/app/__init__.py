@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from pumice.app.descriptors import fit_connections, raise_limit, tell_connections
 from pumice.app.names import with_names
 from pumice.app.parent import Parent
 from pumice.app.server import Server
 from pumice.config import Settings
 
-__all__ = ["Parent", "Server", "make_server", "with_names"]
+__all__ = [
+    "Parent",
+    "Server",
+    "fit_connections",
+    "make_server",
+    "raise_limit",
+    "tell_connections",
+    "with_names",
+]
 
 
 def make_server(settings: Settings, environ: dict[str, str]) -> Server | Parent:

@@ -11,8 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pumice.app import make_server, with_names
-from pumice.app.descriptors import fit_connections, raise_limit, tell_connections
+from pumice.app import fit_connections, make_server, raise_limit, tell_connections, with_names
 from pumice.config import load_settings
 from pumice.domain.errors import BadSetting
 from pumice.environment import blot_out_own_settings, of_replicas
