@@ -43,7 +43,8 @@ class Careless(BaseHTTPRequestHandler):
         self._answer({"name": "careless"})
 
     def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        length = self.headers["Content-Length"]
+        body = json.loads(self.rfile.read(int(length))) if length else {"inputs": [{"data": []}]}
         row = [float("nan") if value == 444 else 2 * value for value in flat(body["inputs"][0]["data"])]
         output = {"name": "y", "datatype": "FP32", "shape": [1, 4], "data": row}
         self._answer({"model_name": "probe", "id": body.get("id"), "outputs": [output]})
@@ -102,3 +103,11 @@ def test_a_probe_without_an_end_has_failed() -> None:
 def test_probes_have_names_of_their_own_and_say_what_they_ask() -> None:
     assert len({probe.name for probe in PROBES}) == len(PROBES)
     assert all(probe.asks and probe.ground for probe in PROBES)
+
+
+def test_an_early_yes_to_an_endless_body_fails(careless: str) -> None:
+    """It answers at once whatever comes, since it does not look at chunks."""
+    (probe,) = (probe for probe in PROBES if probe.name == "http-endless-body")
+    verdict, told = judge(probe, Target(careless, hang_s=0, patience_s=0))
+    assert verdict is Verdict.FAIL, told
+    assert "answered 200" in told
