@@ -33,6 +33,8 @@ def checked_fields(
     coding = fields.get(b"transfer-encoding")
     if coding is not None and coding.lower() != b"chunked":
         raise Refused(501, f"transfer coding '{coding[:32].decode('latin-1')}'; only 'chunked' is read")
+    if coding is not None and version == "1.0":
+        raise Refused(400, "HTTP/1.0 has no chunks; send 'Content-Length'")  # RFC 9112, 6.1: faulty framing
     return fields
 
 

@@ -12,6 +12,7 @@ from pumice.domain.errors import Overloaded, PumiceError, TooLarge
 from pumice.gateway.http.errors import oip_error, retry_after
 from pumice.gateway.http.hot.connection import Connection
 from pumice.gateway.http.hot.exchange import Exchange
+from pumice.gateway.http.hot.old import without_chunks
 
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _JSON = b"content-type: application/json\r\n"
@@ -47,7 +48,7 @@ class ShortWay(Connection):
 
     def _start_asgi_task(self, cycle: Any, app: Any) -> None:
         if type(cycle) is not Exchange:
-            super()._start_asgi_task(cycle, app)
+            super()._start_asgi_task(cycle, without_chunks(cycle, app) if cycle.scope["http_version"] == "1.0" else app)
             return
         cycle.queued = False
         if not cycle.complete:
