@@ -1,7 +1,9 @@
-"""What holds for all tests: the page of faults is written from the tests themselves."""
+"""What holds for all tests: none writes to the user's home, and the page of faults is written from the tests."""
 
 from __future__ import annotations
 
+import os
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -15,7 +17,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Listen to the tests if a page is wanted."""
+    """Give what is started without a home one that goes with the run; listen to the tests if a page is wanted."""
+    home = tempfile.TemporaryDirectory(prefix="pumice-tests-home-", ignore_cleanup_errors=True)
+    os.environ["PUMICE_HOME"] = home.name
+    config.add_cleanup(home.cleanup)
     path: Path | None = config.getoption("--faults-page")
     if path is not None:
         config.pluginmanager.register(FaultPage(path), "faults-page")

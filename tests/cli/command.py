@@ -15,7 +15,8 @@ def pumice(
     *words: str, environ: Mapping[str, str] | None = None, stdin: bytes = b"", cwd: Path = ROOT
 ) -> subprocess.CompletedProcess[str]:
     """Run ``pumice`` to its end and give back what it said."""
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("PUMICE_")}
+    kept = "PUMICE_HOME"  # else it would be the user's own
+    clean = {name: value for name, value in os.environ.items() if name == kept or not name.startswith("PUMICE_")}
     done = subprocess.run(
         [sys.executable, "-m", "pumice.cli.main", *words],
         input=stdin,
