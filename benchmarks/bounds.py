@@ -54,6 +54,7 @@ def all_bounds(results: Results) -> list[Bound]:
     failed = results.extras.get("failed_while_killing")
     if failed is not None:
         found.append(Bound("a replica killed every second for 20 s: failed requests", failed, 0, "at most"))
+    found += bounds_store(results)
     return found
 
 
@@ -163,3 +164,16 @@ def bounds_start(results: Results) -> Iterator[Bound]:
 
 def _divide(value: float | None, by: float | None) -> float | None:
     return value / by if value and by else None
+
+
+def bounds_store(results: Results) -> Iterator[Bound]:
+    """The model store: transfers beside a plain copy, and answers of a store with 10,000 versions."""
+    if "store_push_of_copy" not in results.extras:
+        return
+    for step, limit in (("push", 0.5), ("pull", 0.8)):
+        what = f"store: speed of {step} by that of a copy with SHA-256"
+        yield Bound(what, results.extras.get(f"store_{step}_of_copy"), limit, "at least")
+    share = results.extras.get("store_sibling_share")
+    yield Bound("store: space of a version of which 1 % is new, by its size", share, 0.05, "at most")
+    for name in ("list", "show", "alias"):
+        yield Bound(f"store of 10,000 versions: {name}, ms", results.extras.get(f"store_{name}_ms"), 50, "at most")

@@ -13,7 +13,7 @@ import shutil
 import time
 from pathlib import Path
 
-from benchmarks import grpc, paths, shared_memory
+from benchmarks import grpc, paths, shared_memory, store
 from benchmarks.bounds import all_bounds
 from benchmarks.chart import draw
 from benchmarks.kills import run_kills
@@ -27,7 +27,7 @@ from benchmarks.setup_peers import setup
 from benchmarks.startup import run_startup
 from benchmarks.workloads import WORKLOADS
 
-PARTS = (*WORKLOADS, grpc.KEY, shared_memory.KEY, *PAIRS, "start", "kills")
+PARTS = (*WORKLOADS, grpc.KEY, shared_memory.KEY, *PAIRS, "start", "kills", store.KEY)
 
 
 def arguments() -> argparse.Namespace:
@@ -70,6 +70,8 @@ def run(given: argparse.Namespace) -> Results:
             run_startup(servers, given.starts, results)
         elif key == "kills":
             run_kills(results)
+        elif key == store.KEY:
+            store.run_store(given.rounds, results)
         elif key in PAIRS:
             run_pair(plan, PAIRS[key], results)
         else:

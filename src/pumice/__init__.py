@@ -14,17 +14,19 @@ if TYPE_CHECKING:
     from pumice.domain.signature import Signature, Tensor
     from pumice.engines.context import current_traces
     from pumice.engines.python.model import Model
+    from pumice.service.store import Store
 
 _HOMES = {
     "AsyncClient": "pumice.client",
     "Client": "pumice.client",
     "Model": "pumice.engines.python.model",
     "Signature": "pumice.domain.signature",
+    "Store": "pumice.service.store",
     "Tensor": "pumice.domain.signature",
     "current_traces": "pumice.engines.context",
 }
 
-__all__ = ["AsyncClient", "Client", "Model", "Signature", "Tensor", "__version__", "current_traces"]
+__all__ = ["AsyncClient", "Client", "Model", "Signature", "Store", "Tensor", "__version__", "current_traces"]
 
 
 def __getattr__(name: str) -> object:

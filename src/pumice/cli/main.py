@@ -21,12 +21,28 @@ COMMANDS: Mapping[str, Target] = MappingProxyType(
         "keys list": Target("pumice.cli.keys:every", "List the keys, without what is secret of them."),
         "keys revoke": Target("pumice.cli.keys:revoke", "End a key; servers refuse it within a second."),
         "keys rotate": Target("pumice.cli.keys:rotate", "Replace a key; the old one stays good for a while."),
+        "models list": Target("pumice.cli.models.looking:every", "List the models, or the versions of one."),
+        "models show": Target("pumice.cli.models.looking:show", "Tell all that is known of a version."),
+        "models push": Target("pumice.cli.models.transfer:push", "Store a model as the next version of a name."),
+        "models pull": Target("pumice.cli.models.transfer:pull", "Write the files of a version into a folder."),
+        "models alias": Target("pumice.cli.models.changing:alias", "Let an alias point to a version."),
+        "models rollback": Target("pumice.cli.models.changing:rollback", "Let an alias point to where it did before."),
+        "models diff": Target("pumice.cli.models.looking:diff", "Tell what changed from one version to another."),
+        "models lineage": Target("pumice.cli.models.looking:lineage", "Tell where a version comes from."),
+        "models verify": Target("pumice.cli.models.changing:verify", "Hold every stored byte against its digest."),
+        "models delete": Target("pumice.cli.models.changing:delete", "Delete a version."),
+        "models gc": Target("pumice.cli.models.changing:gc", "Give back the space of what no version needs."),
         "doctor": Target("pumice.cli.doctor.command:doctor", "Tell what this machine offers, and what is missing."),
     }
 )
 """The commands by name; one of two words stands in a group."""
 
-GROUPS: Mapping[str, str] = MappingProxyType({"keys": "The keys of callers, on the home or on a running server."})
+GROUPS: Mapping[str, str] = MappingProxyType(
+    {
+        "keys": "The keys of callers, on the home or on a running server.",
+        "models": "The versions of models in the store of the home.",
+    }
+)
 """What the groups are about."""
 
 _INTERRUPTED = 130

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, Float, Index, Integer, LargeBinary, MetaData, String, Table, Text
+from sqlalchemy import BigInteger, Column, Float, Index, Integer, LargeBinary, MetaData, String, Table, Text
 
 metadata = MetaData()
 
@@ -92,3 +92,113 @@ access_keys = Table(
 
 access_changes = Table("access_changes", metadata, Column("count", Integer, nullable=False))
 """One row, counted up with every change of a key that matters at the door: gateways look at it, and not at all keys."""
+
+store_models = Table(
+    "store_models",
+    metadata,
+    Column("name", String(128), primary_key=True),
+    Column("last", Integer, nullable=False),
+)
+"""Models that ever had a version, with the number that was given last: a number is given once."""
+
+store_versions = Table(
+    "store_versions",
+    metadata,
+    Column("model", String(128), primary_key=True),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("digest", String(64), nullable=False),  # of the manifest, in hex
+    Column("created", Float, nullable=False),
+    Column("made_by", String, nullable=False),
+    Column("format", String, nullable=False),
+    Column("task", String, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("files", Integer, nullable=False),
+    Column("stored", BigInteger, nullable=False),
+    Index("store_versions_digest", "digest"),
+)
+"""The versions. The row is what makes a version exist; it is entered last and never changed."""
+
+store_parents = Table(
+    "store_parents",
+    metadata,
+    Column("model", String(128), primary_key=True),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("parent_model", String(128), primary_key=True),
+    Column("parent_version", Integer, primary_key=True, autoincrement=False),
+    Index("store_parents_parent", "parent_model", "parent_version"),
+)
+"""Which version was made from which; the manifest has the same, under its digest."""
+
+store_aliases = Table(
+    "store_aliases",
+    metadata,
+    Column("model", String(128), primary_key=True),
+    Column("alias", String(64), primary_key=True),
+    Column("version", Integer, nullable=False),
+    Column("move", Integer, nullable=False),  # the line of the journal that put it there
+)
+"""Where aliases point to now."""
+
+store_journal = Table(
+    "store_journal",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("model", String(128), nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("alias", String(64), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("below", Integer),
+    Column("at", Float, nullable=False),
+    Column("moved_by", String, nullable=False),
+    Column("reason", Text, nullable=False),
+    Index("store_journal_alias", "model", "alias", "id"),
+)
+"""Every push, move of an alias and deletion. ``below`` is the line to which a rollback returns."""
+
+store_packs = Table(
+    "store_packs",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("size", BigInteger, nullable=False),
+    Column("digest", String(64), nullable=False),  # of its index of chunks, in hex
+    Column("created", Float, nullable=False),
+)
+"""Files of chunks. A file that has no row here is no part of the store."""
+
+store_chunks = Table(
+    "store_chunks",
+    metadata,
+    Column("digest", LargeBinary(32), primary_key=True),
+    Column("pack", String(64), nullable=False),
+    Column("start", BigInteger, nullable=False),
+    Column("size", Integer, nullable=False),
+    Index("store_chunks_pack", "pack"),
+)
+"""Where the bytes of a digest lie."""
+
+store_uses = Table(
+    "store_uses",
+    metadata,
+    Column("model", String(128), primary_key=True),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("pack", String(64), primary_key=True),
+    Index("store_uses_pack", "pack"),
+)
+"""Which packs hold chunks of a version."""
+
+store_sessions = Table(
+    "store_sessions",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("until", Float, nullable=False),
+)
+"""Pushes and pulls that are under way, each with the moment (s since 1970) until which it is alive."""
+
+store_pins = Table(
+    "store_pins",
+    metadata,
+    Column("session", String(36), primary_key=True),
+    Column("pack", String(64), primary_key=True),
+    Index("store_pins_pack", "pack"),
+)
+"""Packs that a session relies on: no collector takes them."""

@@ -17,7 +17,10 @@ PumiceError
 │   ├── KeyNotFound
 │   ├── ModelNotFound
 │   ├── TaskNotFound
-│   └── RegionNotFound
+│   ├── RegionNotFound
+│   └── VersionNotFound
+├── VersionInUse               something else needs it
+├── Tampered                   stored bytes have changed
 ├── Unsupported
 ├── Unavailable                come back later
 │   ├── ModelNotReady
@@ -69,6 +72,7 @@ from pumice.domain.errors.request import (
     Unsupported,
 )
 from pumice.domain.errors.setup import BadArtefact, BadSetting, MissingDependency, SetupError, UnsafeArtefact
+from pumice.domain.errors.store import Tampered, VersionInUse, VersionNotFound
 
 __all__ = [
     "BadArtefact",
@@ -97,6 +101,7 @@ __all__ = [
     "SetupError",
     "SignatureMismatch",
     "StorageFailed",
+    "Tampered",
     "TaskNotFound",
     "TooLarge",
     "Unauthenticated",
@@ -105,4 +110,6 @@ __all__ = [
     "Unfit",
     "UnsafeArtefact",
     "Unsupported",
+    "VersionInUse",
+    "VersionNotFound",
 ]

@@ -42,11 +42,14 @@ _NODE_OP_TYPE = 4
 _EXTERNAL = 1
 
 
-def check_external_data(path: Path) -> None:
+def check_external_data(path: Path) -> frozenset[str]:
     """Check that all weights of an ONNX file lie in it or in files of its folder, whole.
 
     Args:
         path: The file; one in ONNX Runtime's own format (`.ort`) has all in it.
+
+    Returns:
+        The files with weights, as the graph names them: relative to its folder.
 
     Raises:
         BadArtefact: A weight's file is named by an absolute path, lies outside of the folder (also through a link),
@@ -57,8 +60,10 @@ def check_external_data(path: Path) -> None:
             raise BadArtefact(str(path), "it is empty", "copy or export it again")
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
             # ONNX Runtime goes by the name too: under another one, the same bytes would be read as a graph
+            walk = _Walk(path, data)
             if not (path.name.endswith(".ort") and data[_ORT_FORMAT] == _ORT_MAGIC):
-                _Walk(path, data).message("ModelProto", 0, len(data), 0)
+                walk.message("ModelProto", 0, len(data), 0)
+            return frozenset(walk.locations)
     except OSError as error:
         raise BadArtefact(str(path), f"it cannot be read: {error.strerror}", "mend its path or permissions") from None
 
@@ -68,6 +73,7 @@ class _Walk:
         self._path = path
         self._data = data
         self._folder = path.parent.resolve()
+        self.locations: set[str] = set()
 
     def message(self, kind: str, start: int, end: int, depth: int) -> None:
         """Look at the tensors in a message and in those inside it."""
@@ -103,6 +109,7 @@ class _Walk:
     def _check(self, name: str, entries: Mapping[str, str]) -> None:
         location = entries.get("location", "")
         problem = self._problem(location, entries)
+        self.locations.add(location)
         if problem:
             mend = "export it again, and keep its weights in the file or in one beside it"
             raise BadArtefact(str(self._path), f"the weights '{name}' are in '{location}', {problem}", mend)

@@ -1,0 +1,117 @@
+"""The model store: pushing and pulling against a plain copy with SHA-256, and how fast a large store answers."""
+
+import hashlib
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.samples import Results, middle
+from pumice import Store
+
+KEY = "store"
+GIB = 1 << 30
+LENGTH = int(os.environ.get("PUMICE_BENCH_STORE_BYTES", GIB))
+CHANGED = 0.01
+MODELS, VERSIONS = 1_000, 10
+ASKED = 30
+
+
+def run_store(rounds: int, results: Results) -> None:
+    """Measures, in each round one after the other, and keeps medians and their paired ratios."""
+    with tempfile.TemporaryDirectory(prefix="pumice-store-") as name:
+        folder = Path(name)
+        _transfers(folder, max(rounds, 1), results)
+        _answers(folder / "many", results)
+
+
+def _transfers(folder: Path, rounds: int, results: Results) -> None:
+    source = folder / "model.safetensors"
+    _write_model(source, LENGTH)
+    spans: dict[str, list[float]] = {}
+    for number in range(rounds):
+        target = folder / "copy"
+        with Store(folder / f"home-{number}") as store:
+            steps: dict[str, Callable[[], object]] = {
+                "copy": lambda target=target: _copy_and_hash(source, target),
+                "push": lambda store=store: store.push(source, "model"),
+                "pull": lambda store=store: store.pull("model", folder / "pulled"),
+                "verify": lambda store=store: store.verify("model"),
+            }
+            for step, run in steps.items():
+                spans.setdefault(step, []).append(_seconds(run))
+            if not number:
+                results.extras["store_sibling_share"] = _sibling(store, source)
+        target.unlink()
+        shutil.rmtree(folder / "pulled")
+        shutil.rmtree(folder / f"home-{number}")
+    for step, taken in spans.items():
+        results.extras[f"store_{step}_mb_per_second"] = LENGTH / 1e6 / (middle(taken) or 1.0)
+    for step in ("push", "pull", "verify"):
+        ratio = middle(copy / own for copy, own in zip(spans["copy"], spans[step], strict=True)) or 0.0
+        results.extras[f"store_{step}_of_copy"] = ratio
+        print(f"store  {step} {ratio:.2f} x the speed of copy + SHA-256", flush=True)
+    print(f"store  a sibling takes {results.extras['store_sibling_share']:.2%} more", flush=True)
+
+
+def _write_model(path: Path, length: int) -> None:
+    """Weights of a normal distribution, as real ones nearly are."""
+    random = np.random.default_rng(0)
+    with path.open("wb") as file:
+        for _ in range(length // (4 << 22)):
+            file.write(random.standard_normal(1 << 22, dtype=np.float32).tobytes())
+
+
+def _copy_and_hash(source: Path, target: Path) -> None:
+    shutil.copyfile(source, target)
+    with target.open("rb+") as file:
+        os.fsync(file.fileno())
+        hashlib.file_digest(file, "sha256")
+
+
+def _sibling(store: Store, source: Path) -> float:
+    """The share of its size that a version takes of which 1 % in one region is new."""
+    before = source.read_bytes()[:0]
+    length = int(LENGTH * CHANGED)
+    with source.open("r+b") as file:
+        file.seek(LENGTH // 3)
+        before = file.read(length)
+        file.seek(LENGTH // 3)
+        file.write(os.urandom(length))
+    record = store.push(source, "model")
+    with source.open("r+b") as file:
+        file.seek(LENGTH // 3)
+        file.write(before)
+    return record.stored / record.size
+
+
+def _answers(home: Path, results: Results) -> None:
+    """Fills a store with many versions, and asks it."""
+    source = home.with_name("small.json")
+    with Store(home) as store:
+        for version in range(VERSIONS):
+            for model in range(MODELS):
+                source.write_text(f'{{"model": {model}, "version": {version}}}')
+                store.push(source, f"model-{model}")
+    with Store(home) as store:
+        asked: dict[str, Callable[[int], object]] = {
+            "list": lambda _turn: store.models(),
+            "show": lambda turn: store.show(f"model-{turn}@{turn % VERSIONS + 1}"),
+            "alias": lambda turn: store.alias(f"model-{turn}", "prod", turn % VERSIONS + 1),
+        }
+        for name, ask in asked.items():
+            taken = [_seconds(lambda turn=turn, ask=ask: ask(turn)) for turn in range(ASKED)]
+            results.extras[f"store_{name}_ms"] = (middle(taken) or 0.0) * 1000
+            print(
+                f"store  {name} {results.extras[f'store_{name}_ms']:.1f} ms of {MODELS * VERSIONS} versions", flush=True
+            )
+
+
+def _seconds(run: Callable[[], object]) -> float:
+    begun = time.perf_counter()
+    run()
+    return time.perf_counter() - begun

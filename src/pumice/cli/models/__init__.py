@@ -1,0 +1,1 @@
+"""``pumice models``: the versions in the store of the home."""

@@ -1,0 +1,93 @@
+"""``pumice models alias``, ``rollback``, ``delete``, ``gc`` and ``verify``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+import typer
+
+from pumice.cli.errors import ExitCode
+from pumice.cli.models.common import JsonOption, NameArgument, ReasonOption, changing, size_text, telling
+from pumice.cli.output import print_json
+from pumice.domain.store.names import DEFAULT_ALIAS
+from pumice.domain.store.records import Move
+from pumice.service.store import Store
+
+
+def alias(
+    name: NameArgument,
+    which: Annotated[str, typer.Argument(metavar="ALIAS", help="The alias, such as prod.")],
+    version: Annotated[int, typer.Argument(metavar="VERSION", help="Number of the version.", min=1)],
+    reason: ReasonOption = "",
+    json: JsonOption = False,
+) -> None:
+    """Let an alias point to a version."""
+    target = {"model": name, "alias": which, "version": str(version)}
+    _tell(changing("models alias", target, lambda store: store.alias(name, which, version, reason)), as_json=json)
+
+
+def rollback(
+    name: NameArgument,
+    which: Annotated[str, typer.Argument(metavar="[ALIAS]", help="The alias.")] = DEFAULT_ALIAS,
+    reason: ReasonOption = "",
+    json: JsonOption = False,
+) -> None:
+    """Let an alias point to where it pointed before, one step further back each time."""
+    target = {"model": name, "alias": which}
+    _tell(changing("models rollback", target, lambda store: store.rollback(name, which, reason)), as_json=json)
+
+
+def delete(
+    ref: Annotated[str, typer.Argument(metavar="REF", help="NAME@VERSION.")],
+    reason: ReasonOption = "",
+    json: JsonOption = False,
+) -> None:
+    """Delete a version; `pumice models gc` gives its space back."""
+    record = changing("models delete", {"ref": ref}, lambda store: store.delete(ref, reason))
+    if json:
+        print_json(msgspec.to_builtins(record))
+    else:
+        typer.echo(f"{record.model}@{record.version} is deleted; `pumice models gc` gives its space back")
+
+
+def gc(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would be deleted.")] = False,
+    json: JsonOption = False,
+) -> None:
+    """Give back the space of what no version needs."""
+    if dry_run:
+        with Store() as store:
+            found = store.gc(dry_run=True)
+    else:
+        found = changing("models gc", {}, lambda store: store.gc())
+    if json:
+        print_json(msgspec.to_builtins(found))
+        return
+    verb = "would be deleted" if dry_run else "deleted"
+    typer.echo(f"{found.packs + found.leftovers} files {verb}, {size_text(found.bytes)}; {size_text(found.kept)} stay")
+
+
+def verify(
+    ref: Annotated[str | None, typer.Argument(metavar="[REF]", help="A version. [the whole store]")] = None,
+    json: JsonOption = False,
+) -> None:
+    """Hold every stored byte against its digest; exit code 3 if one has changed."""
+    with telling("verifying") as tell, Store() as store:
+        found = store.verify(ref or "", tell)
+    if json:
+        print_json(msgspec.to_builtins(found))
+    else:
+        for problem in found.problems:
+            typer.echo(problem, err=True)
+        state = f"{len(found.problems)} problems" if found.problems else "unchanged"
+        typer.echo(f"{found.versions} versions, {found.files} files, {size_text(found.bytes)} read: {state}")
+    if found.problems:
+        raise typer.Exit(ExitCode.GATE)
+
+
+def _tell(move: Move, *, as_json: bool) -> None:
+    if as_json:
+        print_json(msgspec.to_builtins(move))
+    else:
+        typer.echo(f"{move.model}@{move.alias} -> {move.version}")

@@ -1,0 +1,95 @@
+"""What the commands about stored models share: the store, options, and how far a transfer is."""
+
+from __future__ import annotations
+
+import contextlib
+import getpass
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import Annotated, TypeVar
+
+import typer
+
+from pumice.config import load_settings
+from pumice.domain.errors import PumiceError
+from pumice.service.access.audit import Act, Audit
+from pumice.service.store import Store
+from pumice.service.store.types import Progress
+
+T = TypeVar("T")
+
+LINE_EVERY_S = 10.0
+"""How often a line is written where there is no terminal (s)."""
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+ReasonOption = Annotated[str, typer.Option("--reason", help="Why, for the journal.")]
+RefArgument = Annotated[str, typer.Argument(metavar="REF", help="NAME, NAME@VERSION or NAME@ALIAS.")]
+NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="Name of the model.")]
+
+_UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB")
+
+
+def changing(what: str, target: Mapping[str, str], run: Callable[[Store], T]) -> T:
+    """Change something in the store, and write it down in the audit record too."""
+    settings = load_settings({})
+    who = f"local:{getpass.getuser()}"
+    result = "done"
+    try:
+        with Store(by=who) as store:
+            return run(store)
+    except PumiceError as error:
+        result = f"failed: {error.message}"
+        raise
+    finally:
+        audit = Audit(settings.home_path, settings.audit_max_bytes)
+        audit.record(Act(who=who, what=what, target=target, result=result, origin="local"))
+
+
+@contextlib.contextmanager
+def telling(what: str) -> Iterator[Progress]:
+    """Tell on standard error how far a transfer is: a bar on a terminal, a line now and then elsewhere.
+
+    Args:
+        what: What is being done, for example ``pushing``.
+    """
+    with _bar(what) if sys.stderr.isatty() else contextlib.nullcontext(_lines(what)) as tell:
+        yield tell
+
+
+def size_text(count: int) -> str:
+    """Bytes, as people read them."""
+    number, unit = float(count), 0
+    while number >= 1024 and unit < len(_UNITS) - 1:
+        number, unit = number / 1024, unit + 1
+    return f"{count} bytes" if not unit else f"{number:.1f} {_UNITS[unit]}"
+
+
+def time_text(moment: float) -> str:
+    """A moment in local time."""
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(moment))
+
+
+def _lines(what: str) -> Progress:
+    told = time.monotonic()
+
+    def tell(done: int, total: int) -> None:
+        nonlocal told
+        now = time.monotonic()
+        if now - told >= LINE_EVERY_S:
+            told = now
+            sys.stderr.write(f"{what}: {size_text(done)} of {size_text(total)}\n")
+
+    return tell
+
+
+@contextlib.contextmanager
+def _bar(what: str) -> Iterator[Progress]:
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+    from rich.progress import Progress as Bars
+
+    columns = (TextColumn(what), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+    with Bars(*columns, console=Console(stderr=True), transient=True) as bars:
+        bar = bars.add_task("", total=None)
+        yield lambda done, total: bars.update(bar, completed=done, total=total)

@@ -1,0 +1,195 @@
+"""``pumice models list``, ``show``, ``diff`` and ``lineage``: they change nothing."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+import msgspec
+import typer
+
+from pumice.cli.models.common import JsonOption, RefArgument, size_text, time_text
+from pumice.cli.output import console, excerpt, print_json
+from pumice.domain.errors import BadSetting, VersionNotFound
+from pumice.domain.store.names import parse_ref
+from pumice.domain.store.records import Move, VersionRecord
+from pumice.service.store import Store
+from pumice.service.store.types import Lineage, Shown
+
+
+def every(
+    name: Annotated[
+        str | None, typer.Argument(metavar="[NAME]", help="A model, to list its versions. [every model]")
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """List the models, or the versions of one."""
+    with Store() as store:
+        if name is not None:
+            _show_versions(store.versions(name), as_json=json)
+            return
+        models = store.models()
+    if json:
+        print_json({"models": msgspec.to_builtins(models)})
+        return
+    from rich.table import Table
+
+    table = Table("model", "versions", "newest", "pushed", "size", "format", "aliases")
+    for model in models:
+        aliases = ", ".join(f"{alias} -> {version}" for alias, version in model.aliases.items())
+        about = (str(model.versions), str(model.newest), time_text(model.changed), size_text(model.size), model.format)
+        table.add_row(model.model, *about, aliases)
+    console().print(table)
+
+
+def show(
+    ref: RefArgument,
+    at: Annotated[
+        str | None,
+        typer.Option(
+            "--at",
+            metavar="TIME",
+            help="What NAME@ALIAS meant then: like 2026-03-01T10:00, in local time unless it says.",
+        ),
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """Tell all that is known of a version, or what an alias meant at a time."""
+    with Store() as store:
+        if at is not None:
+            _show_then(store, ref, _moment(at), as_json=json)
+            return
+        shown = store.show(ref)
+    if json:
+        print_json(msgspec.to_builtins(shown))
+        return
+    _print_pairs(_pairs(shown))
+
+
+def diff(
+    first: Annotated[str, typer.Argument(metavar="REF", help="The one before.")],
+    second: Annotated[str, typer.Argument(metavar="REF", help="The one after.")],
+    json: JsonOption = False,
+) -> None:
+    """Tell what changed from one version to another."""
+    with Store() as store:
+        found = store.diff(first, second)
+    if json:
+        print_json(msgspec.to_builtins(found))
+        return
+    if found.same:
+        typer.echo("nothing differs")
+        return
+    from rich.table import Table
+
+    table = Table("what", "before", "after")
+    for path in found.removed:
+        table.add_row(f"file {path}", "there", "")
+    for path in found.added:
+        table.add_row(f"file {path}", "", "there")
+    for path, change in found.changed.items():
+        table.add_row(f"file {path}", size_text(change.before), f"{size_text(change.after)}, other bytes")
+    for key, change in (found.spec | found.origin).items():
+        table.add_row(key, _cell(change.before), _cell(change.after))
+    console().print(table)
+
+
+def lineage(ref: RefArgument, json: JsonOption = False) -> None:
+    """Tell where a version comes from, and what was made from it."""
+    with Store() as store:
+        found = store.lineage(ref)
+    if json:
+        print_json(msgspec.to_builtins(found))
+        return
+    _print_lineage(found, "")
+    for child in found.children:
+        typer.echo(f"made from it: {child}")
+
+
+def _show_versions(records: list[VersionRecord], *, as_json: bool) -> None:
+    if as_json:
+        print_json({"versions": msgspec.to_builtins(records)})
+        return
+    from rich.table import Table
+
+    table = Table("version", "pushed", "by", "size", "new bytes", "format", "digest")
+    for record in records:
+        sizes = (size_text(record.size), size_text(record.stored))
+        table.add_row(
+            str(record.version), time_text(record.created), record.made_by, *sizes, record.format, record.digest[:12]
+        )
+    console().print(table)
+
+
+def _show_then(store: Store, ref: str, moment: float, *, as_json: bool) -> None:
+    if not parse_ref(ref).alias:
+        raise BadSetting("REF", repr(ref), "NAME@ALIAS together with --at")
+    move = store.at(ref, moment)
+    record = _still_there(store, move)
+    if as_json:
+        print_json({"move": msgspec.to_builtins(move), "record": msgspec.to_builtins(record)})
+        return
+    since = f"since {time_text(move.at)}, by {move.moved_by}" + (f": {move.reason}" if move.reason else "")
+    typer.echo(f"{ref} was version {move.version} ({since})")
+    if record is None:
+        typer.echo("that version was deleted since")
+
+
+def _still_there(store: Store, move: Move) -> VersionRecord | None:
+    try:
+        return store.find(f"{move.model}@{move.version}")
+    except VersionNotFound:
+        return None
+
+
+def _moment(text: str) -> float:
+    try:
+        return datetime.fromisoformat(text).timestamp()
+    except (ValueError, OverflowError, OSError):
+        raise BadSetting("--at", repr(text), "a time such as 2026-03-01T10:00 or 2026-03-01T10:00:00+01:00") from None
+
+
+def _pairs(shown: Shown) -> list[tuple[str, str]]:
+    record, manifest = shown.record, shown.manifest
+    spec = msgspec.to_builtins(manifest.spec)
+    parents = ", ".join(f"{parent.model}@{parent.version}" for parent in manifest.parents)
+    return [
+        ("version", f"{record.model}@{record.version}"),
+        ("aliases", ", ".join(shown.aliases)),
+        ("digest", record.digest),
+        ("pushed", f"{time_text(record.created)} by {record.made_by}"),
+        ("size", f"{size_text(record.size)}, {size_text(record.stored)} of it new"),
+        *((key, _cell(value)) for key, value in spec.items()),
+        ("made from", parents),
+        ("made into", ", ".join(shown.children)),
+        *((f"file {file.path}", size_text(file.size)) for file in manifest.files),
+        *((time_text(move.at), _told(move)) for move in shown.history),
+    ]
+
+
+def _told(move: Move) -> str:
+    what = f"{move.alias} -> {move.version} ({move.kind})" if move.alias else f"{move.kind} {move.version}"
+    return f"{what} by {move.moved_by}" + (f": {move.reason}" if move.reason else "")
+
+
+def _cell(value: object) -> str:
+    return "" if value is None else excerpt(value)
+
+
+def _print_pairs(pairs: list[tuple[str, str]]) -> None:
+    from rich.table import Table
+
+    table = Table(show_header=False)
+    table.add_column()
+    table.add_column(overflow="fold")
+    for name, value in pairs:
+        if value:
+            table.add_row(name, value)
+    console().print(table)
+
+
+def _print_lineage(found: Lineage, indent: str) -> None:
+    recipe = f"  {excerpt(found.recipe)}" if found.recipe else ""
+    typer.echo(f"{indent}{found.ref}  {found.digest[:12]}{recipe}")
+    for parent in found.parents:
+        _print_lineage(parent, f"{indent}  ")

@@ -1,0 +1,69 @@
+"""``pumice models push`` and ``pull``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+
+from pumice.cli.models.common import JsonOption, ReasonOption, RefArgument, changing, size_text, telling
+from pumice.cli.output import print_json
+from pumice.domain.errors import BadArtefact
+from pumice.service.store import Store
+from pumice.service.store.types import PushWish
+
+
+def push(
+    source: Annotated[str, typer.Argument(metavar="SOURCE", help="A model's file, or a folder, which is taken whole.")],
+    name: Annotated[str, typer.Option("--name", metavar="NAME", help="Name of the model.")],
+    parent: Annotated[
+        list[str] | None, typer.Option(metavar="REF", help="A version that this one was made from. Repeatable.")
+    ] = None,
+    recipe: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="How it was made from its parents, as a JSON object.")
+    ] = None,
+    reason: ReasonOption = "",
+    json: JsonOption = False,
+) -> None:
+    """Store a model as the next version of a name."""
+    wish = PushWish(parents=tuple(parent or ()), recipe=_recipe(recipe), reason=reason)
+    with telling("pushing") as tell:
+        record = changing(
+            "models push", {"source": source, "model": name}, lambda store: store.push(source, name, wish, tell)
+        )
+    if json:
+        print_json(msgspec.to_builtins(record))
+        return
+    typer.echo(f"{record.model}@{record.version}")
+    told = f"{record.files} files, {size_text(record.size)}, of which {size_text(record.stored)} were new"
+    typer.echo(f"{told}; digest {record.digest}", err=True)
+
+
+def pull(
+    ref: RefArgument,
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder that is not there yet, or empty.")],
+    json: JsonOption = False,
+) -> None:
+    """Write the files of a version into a folder."""
+    with telling("pulling") as tell, Store() as store:
+        record = store.pull(ref, folder, tell)
+    if json:
+        print_json(msgspec.to_builtins(record))
+    else:
+        typer.echo(f"{record.model}@{record.version}: {record.files} files, {size_text(record.size)}, in {folder}")
+
+
+def _recipe(file: Path | None) -> dict[str, object]:
+    if file is None:
+        return {}
+    try:
+        found = msgspec.json.decode(file.read_bytes())
+    except OSError as error:
+        raise BadArtefact(str(file), f"it cannot be read: {error.strerror}", "mend its path") from None
+    except msgspec.DecodeError as error:
+        raise BadArtefact(str(file), f"it is no JSON: {error}", "mend it") from None
+    if not isinstance(found, dict):
+        raise BadArtefact(str(file), f"it holds a {type(found).__name__}", "write a JSON object")
+    return found

@@ -1,0 +1,130 @@
+"""The statements of chunks, packs, and the sessions that rely on them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import NamedTuple, TypedDict
+
+from sqlalchemy import Connection, bindparam, delete, exists, insert, select, text, update
+
+from pumice.db.postgres import is_postgres
+from pumice.db.schema import store_chunks, store_packs, store_pins, store_sessions, store_uses
+
+_AT_ONCE = 500
+"""Digests in one query; SQLite takes 999 variables in its oldest form."""
+
+_LOCK = 0x50554D53544F5245
+"""Key of the advisory lock of those who enter or take away packs: "PUMSTORE" as a number."""
+
+_FIND = select(store_chunks).where(store_chunks.c.digest.in_(bindparam("digests", expanding=True)))
+
+
+class Place(NamedTuple):
+    """Where a chunk lies: its pack, its first byte there, and its length (bytes)."""
+
+    pack: str
+    start: int
+    size: int
+
+
+class PackRow(TypedDict):
+    """A pack; the columns of ``store_packs``."""
+
+    id: str
+    size: int
+    digest: str
+    created: float
+
+
+def lock(connection: Connection) -> None:
+    """Shut out others who pin, enter or take away packs until the transaction ends; SQLite has one writer anyway."""
+    if is_postgres(connection):
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+
+
+def find(connection: Connection, digests: Collection[bytes]) -> dict[bytes, Place]:
+    """Where chunks lie; those that are not stored are left out."""
+    wanted = list(digests)
+    found: dict[bytes, Place] = {}
+    for first in range(0, len(wanted), _AT_ONCE):
+        for row in connection.execute(_FIND, {"digests": wanted[first : first + _AT_ONCE]}):
+            found[bytes(row.digest)] = Place(row.pack, row.start, row.size)
+    return found
+
+
+def enter(connection: Connection, pack: PackRow, chunks: Mapping[bytes, tuple[int, int]]) -> set[str]:
+    """Enter a pack and its chunks: digest -> first byte and length.
+
+    Returns:
+        Packs where some of the chunks lie already, because another push was faster; they stay there.
+    """
+    connection.execute(insert(store_packs), [dict(pack)])
+    known = find(connection, chunks.keys())
+    rows = [
+        {"digest": digest, "pack": pack["id"], "start": start, "size": size}
+        for digest, (start, size) in chunks.items()
+        if digest not in known
+    ]
+    if rows:
+        connection.execute(insert(store_chunks), rows)
+    return {place.pack for place in known.values()}
+
+
+def use(connection: Connection, model: str, version: int, packs: Iterable[str]) -> None:
+    """Note which packs hold chunks of a version."""
+    rows = [{"model": model, "version": version, "pack": pack} for pack in sorted(set(packs))]
+    connection.execute(insert(store_uses), rows)
+
+
+def used_by(connection: Connection, model: str, version: int) -> list[str]:
+    """Packs with chunks of a version."""
+    where = (store_uses.c.model == model, store_uses.c.version == version)
+    return list(connection.execute(select(store_uses.c.pack).where(*where).order_by(store_uses.c.pack)).scalars())
+
+
+def every(connection: Connection) -> list[PackRow]:
+    """All packs, the oldest first."""
+    rows = connection.execute(select(store_packs).order_by(store_packs.c.created, store_packs.c.id)).mappings()
+    return [PackRow(id=row["id"], size=row["size"], digest=row["digest"], created=row["created"]) for row in rows]
+
+
+def unused(connection: Connection) -> list[PackRow]:
+    """Packs that no version uses and no session relies on."""
+    used = exists().where(store_uses.c.pack == store_packs.c.id)
+    pinned = exists().where(store_pins.c.pack == store_packs.c.id)
+    rows = connection.execute(select(store_packs).where(~used, ~pinned).order_by(store_packs.c.id)).mappings()
+    return [PackRow(id=row["id"], size=row["size"], digest=row["digest"], created=row["created"]) for row in rows]
+
+
+def take_out(connection: Connection, ids: Sequence[str]) -> None:
+    """Forget packs and their chunks."""
+    for table, column in ((store_chunks, store_chunks.c.pack), (store_packs, store_packs.c.id)):
+        connection.execute(delete(table).where(column == bindparam("p")), [{"p": pack} for pack in ids])
+
+
+def begin(connection: Connection, session: str, until: float) -> None:
+    """Enter a session."""
+    connection.execute(insert(store_sessions).values(id=session, until=until))
+
+
+def renew(connection: Connection, session: str, until: float) -> bool:
+    """Let a session live longer; whether it still lived."""
+    changed = update(store_sessions).where(store_sessions.c.id == session).values(until=until)
+    return bool(connection.execute(changed).rowcount)
+
+
+def sessions(connection: Connection) -> dict[str, float]:
+    """Sessions, with the moment (s since 1970) until which they are alive."""
+    return {row.id: row.until for row in connection.execute(select(store_sessions))}
+
+
+def end(connection: Connection, session: str) -> None:
+    """Forget a session and its pins."""
+    connection.execute(delete(store_pins).where(store_pins.c.session == session))
+    connection.execute(delete(store_sessions).where(store_sessions.c.id == session))
+
+
+def pin(connection: Connection, session: str, packs: Collection[str]) -> None:
+    """Note that a session relies on packs that it did not rely on before."""
+    if packs:
+        connection.execute(insert(store_pins), [{"session": session, "pack": pack} for pack in sorted(packs)])

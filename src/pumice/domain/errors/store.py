@@ -1,0 +1,74 @@
+"""Errors of the model store: what is not there, what is refused, and bytes that have changed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pumice.domain.errors.base import PumiceError
+from pumice.domain.errors.request import NotFound
+
+_MOST_NAMES = 20
+"""A message that lists what there is names so many at most."""
+
+
+@dataclass(eq=False)
+class VersionNotFound(NotFound):
+    """The store has no such model, version or alias.
+
+    Args:
+        ref: What was asked for, for example ``sentiment@prod``.
+        known: What there is instead: names of models, or versions and aliases of this one.
+    """
+
+    ref: str
+    known: tuple[str, ...] = ()
+    code = "version-not-found"
+    title = "No such version in the store"
+
+    @property
+    def message(self) -> str:
+        """List what is in the store instead."""
+        more = f" and {len(self.known) - _MOST_NAMES} more" if len(self.known) > _MOST_NAMES else ""
+        return f"'{self.ref}' is not in the store; it has: {', '.join(self.known[:_MOST_NAMES]) or 'nothing'}{more}"
+
+
+@dataclass(eq=False)
+class VersionInUse(PumiceError):
+    """A change that would take away what something else needs.
+
+    Args:
+        ref: The version, for example ``sentiment@3``.
+        reason: Who needs it.
+        mend: What to do first.
+    """
+
+    ref: str
+    reason: str
+    mend: str
+    code = "version-in-use"
+    title = "The version is in use"
+
+    @property
+    def message(self) -> str:
+        """Name who needs it and the way out."""
+        return f"'{self.ref}' stays: {self.reason}; {self.mend}"
+
+
+@dataclass(eq=False)
+class Tampered(PumiceError):
+    """Stored bytes are not those that were stored.
+
+    Args:
+        what: The file, chunk or version.
+        problem: How it differs.
+    """
+
+    what: str
+    problem: str
+    code = "tampered"
+    title = "Stored bytes have changed"
+
+    @property
+    def message(self) -> str:
+        """Name the place and the difference."""
+        return f"{self.what}: {self.problem}; restore the file from a copy"

@@ -1,0 +1,1 @@
+"""Values and rules of the model store: references, manifests, records of versions, the history of aliases."""

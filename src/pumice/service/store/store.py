@@ -1,0 +1,283 @@
+"""`Store`: the model store as commands, HTTP and Python code use it."""
+
+from __future__ import annotations
+
+import getpass
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from sqlalchemy import Connection, Engine
+
+from pumice.config import load_settings
+from pumice.db import Place, packs, versions
+from pumice.db.engine import READS, open_database
+from pumice.domain.errors import VersionInUse, VersionNotFound
+from pumice.domain.store.difference import Difference, difference
+from pumice.domain.store.names import DEFAULT_ALIAS, Ref, check_alias, check_model_name, parse_numbered, parse_ref
+from pumice.domain.store.records import ModelSummary, Move, VersionRecord
+from pumice.service.store.aliases import Mover, Step, note, roll_back, set_alias
+from pumice.service.store.checking import Check
+from pumice.service.store.lineage import trace
+from pumice.service.store.lookup import known, resolve
+from pumice.service.store.transfer import Transfer
+from pumice.service.store.types import Lineage, Progress, PushWish, Shown, Verified
+from pumice.store.collecting import Collected, collect
+from pumice.store.layout import Layout
+from pumice.store.sessions import transaction
+
+_HISTORY = 50
+
+
+def _silent(_done: int, _total: int) -> None:
+    """Tells nobody."""
+
+
+class Store:
+    """The versions of a home. Its methods block; threads and processes may share a store.
+
+    Args:
+        home: The home; the one of the settings (``PUMICE_HOME``) if left out.
+        database: URL of the database that is used instead of the file in the home; that of the settings if left out.
+        by: Who changes something, for the journal; the user of this process if left out.
+        clock: Seconds since 1970.
+
+    Raises:
+        BadArtefact: The database is damaged or of a newer Pumice.
+        StorageFailed: It cannot be reached or made.
+    """
+
+    def __init__(
+        self,
+        home: str | Path | None = None,
+        *,
+        database: str | None = None,
+        by: str = "",
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        settings = load_settings({"home": None if home is None else str(home), "database": database})
+        self._engine: Engine = open_database(Place(settings.home_path, settings.database))
+        self._reader = self._engine.execution_options(**READS)
+        self._layout = Layout(settings.home_path)
+        self._clock = clock
+        self._by = by or f"local:{getpass.getuser()}"
+        self._transfer = Transfer(self._engine, self._layout, clock)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the database."""
+        self._engine.dispose()
+
+    def push(
+        self, source: str | Path, name: str, wish: PushWish | None = None, progress: Progress = _silent
+    ) -> VersionRecord:
+        """Store a model's file or folder as the next version of a model.
+
+        Chunks that are stored already are not stored again. Nothing of the version exists before the whole of it is on
+        the disk.
+
+        Args:
+            source: The file or folder.
+            name: Name of the model; made if it is new.
+            wish: What else is said of the version.
+            progress: Told how far it is.
+
+        Raises:
+            BadArtefact: The source is not there, leads out of its folder, or contradicts its manifest.
+            UnsafeArtefact: A file may run code when it is read.
+            BadSetting: The name, a parent's reference, or a value of the manifest is not allowed.
+            VersionNotFound: A parent is not in the store.
+            StorageFailed: It could not be stored.
+        """
+        return self._transfer.push(str(source), check_model_name(name), wish or PushWish(), self._by, progress)
+
+    def pull(self, ref: str, folder: str | Path, progress: Progress = _silent) -> VersionRecord:
+        """Write the files of a version into a folder that is not there yet, or empty. All of them appear at once.
+
+        Raises:
+            BadArtefact: The folder has something in it.
+            Tampered: Stored bytes have changed; nothing is left in the folder.
+            VersionNotFound: There is no such version.
+            StorageFailed: Something could not be read or written.
+        """
+        return self._transfer.pull(ref, Path(folder).expanduser(), progress)
+
+    def models(self) -> list[ModelSummary]:
+        """Every model with its newest version, by name."""
+        with transaction(self._reader) as connection:
+            aliases = versions.all_aliases(connection)
+            found = versions.models(connection)
+        return [
+            ModelSummary(
+                model=newest.model,
+                versions=count,
+                newest=newest.version,
+                changed=newest.created,
+                size=newest.size,
+                format=newest.format,
+                aliases=aliases.get(newest.model, {}),
+            )
+            for count, newest in found
+        ]
+
+    def versions(self, name: str) -> list[VersionRecord]:
+        """Every version of a model, the oldest first.
+
+        Raises:
+            VersionNotFound: There is no such model.
+        """
+        with transaction(self._reader) as connection:
+            found = versions.every(connection, check_model_name(name))
+            if not found:
+                raise VersionNotFound(name, known(connection, name))
+            return found
+
+    def find(self, ref: str) -> VersionRecord:
+        """The version that a reference means now.
+
+        Raises:
+            VersionNotFound: There is none.
+        """
+        with transaction(self._reader) as connection:
+            return resolve(connection, ref)
+
+    def show(self, ref: str) -> Shown:
+        """All that is known of a version.
+
+        Raises:
+            VersionNotFound: There is no such version.
+            Tampered: Its manifest has changed.
+        """
+        record, manifest = self._transfer.look(ref)
+        with transaction(self._reader) as connection:
+            children = versions.children(connection, record.model, record.version)
+            pointing = versions.aliases(connection, record.model)
+            return Shown(
+                record=record,
+                aliases=[alias for alias, version in pointing.items() if version == record.version],
+                manifest=manifest,
+                children=[str(Ref(model, version)) for model, version in children],
+                history=versions.history(connection, record.model, _HISTORY),
+            )
+
+    def at(self, ref: str, moment: float) -> Move:
+        """The move by which an alias pointed to what it did at a moment, also if that version was deleted since.
+
+        Args:
+            ref: ``NAME@ALIAS``.
+            moment: Seconds since 1970.
+
+        Raises:
+            BadArtefact: The reference names no alias.
+            VersionNotFound: The alias did not exist then.
+        """
+        parsed = parse_ref(ref)
+        alias = check_alias(parsed.alias)
+        with transaction(self._reader) as connection:
+            move = versions.last_move(connection, parsed.model, alias, moment)
+            if move is None:
+                raise VersionNotFound(f"{ref} at that time", known(connection, parsed.model))
+            return move
+
+    def diff(self, first: str, second: str) -> Difference:
+        """What changed from one version to another.
+
+        Raises:
+            VersionNotFound: One of them is not there.
+            Tampered: A manifest has changed.
+        """
+        return difference(self._transfer.look(first)[1], self._transfer.look(second)[1])
+
+    def alias(self, name: str, alias: str, version: int, reason: str = "") -> Move:
+        """Let an alias point to a version.
+
+        Raises:
+            BadSetting: The alias may not be called so.
+            VersionNotFound: There is no such version.
+        """
+        with self._changing() as connection:
+            return set_alias(connection, check_model_name(name), check_alias(alias), version, self._mover(reason))
+
+    def rollback(self, name: str, alias: str = DEFAULT_ALIAS, reason: str = "") -> Move:
+        """Let an alias point to where it pointed before; again and again, each time one step further back.
+
+        Raises:
+            VersionNotFound: There is no such alias, or nothing before.
+        """
+        with self._changing() as connection:
+            return roll_back(connection, check_model_name(name), check_alias(alias), self._mover(reason))
+
+    def lineage(self, ref: str) -> Lineage:
+        """Where a version comes from, up to its first parents.
+
+        Raises:
+            VersionNotFound: There is no such version.
+            Tampered: A manifest has changed, or a parent is another one than it was.
+        """
+        return trace(self._transfer, self._reader, ref)
+
+    def delete(self, ref: str, reason: str = "") -> VersionRecord:
+        """Take a version out. Its bytes go with the next collection, its number is not given again.
+
+        Args:
+            ref: ``NAME@VERSION``, so that nothing is deleted by way of a name that may have moved.
+            reason: Why, for the journal.
+
+        Raises:
+            BadSetting: The reference has no number.
+            VersionNotFound: There is no such version.
+            VersionInUse: An alias points to it, or another version was made from it.
+        """
+        parsed = parse_numbered(ref)
+        with self._changing() as connection:
+            record = resolve(connection, parsed)
+            aliases = versions.aliases(connection, record.model)
+            for alias, version in aliases.items():
+                if version == record.version:
+                    raise VersionInUse(ref, f"the alias '{alias}' points to it", "move the alias first")
+            for model, version in versions.children(connection, record.model, record.version):
+                raise VersionInUse(ref, f"'{Ref(model, version)}' was made from it", "delete that first")
+            versions.delete_version(connection, record.model, record.version)
+            note(connection, Step("delete", record.model, "", record.version, None), self._mover(reason))
+        return record
+
+    def gc(self, *, dry_run: bool = False) -> Collected:
+        """Give back the space of what no version needs. Pushes and pulls may go on meanwhile.
+
+        Raises:
+            StorageFailed: Something could not be deleted.
+        """
+        return collect(self._engine, self._layout, dry_run=dry_run, clock=self._clock)
+
+    def verify(self, ref: str = "", progress: Progress = _silent) -> Verified:
+        """Hold stored bytes against their digests.
+
+        Args:
+            ref: A version; empty: every version and every file of the store.
+            progress: Told how far it is.
+
+        Raises:
+            VersionNotFound: There is no such version.
+            StorageFailed: Something could not be read.
+        """
+        check = Check(self._engine, self._layout, self._transfer, progress)
+        return check.version(ref) if ref else check.everything()
+
+    @contextmanager
+    def _changing(self) -> Iterator[Connection]:
+        with transaction(self._engine) as connection:
+            packs.lock(connection)
+            yield connection
+
+    def _mover(self, reason: str) -> Mover:
+        return Mover(self._by, self._clock(), reason)

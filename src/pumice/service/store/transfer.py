@@ -1,0 +1,186 @@
+"""Bytes into the store and out of it."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+
+from sqlalchemy import Connection, Engine
+
+from pumice.__about__ import __version__
+from pumice.db import packs, versions
+from pumice.db.engine import READS
+from pumice.domain.errors import BadArtefact, StorageFailed, Tampered
+from pumice.domain.store.manifest import Parent, VersionManifest, decode_manifest, encode_manifest
+from pumice.domain.store.records import VersionRecord
+from pumice.service.store.aliases import Mover, Step, note
+from pumice.service.store.describing import describe
+from pumice.service.store.lookup import resolve
+from pumice.service.store.types import Progress, PushWish
+from pumice.store.layout import Layout, sync_folder
+from pumice.store.packs import PackReader
+from pumice.store.pulling import read_object, write_file
+from pumice.store.pushing import Push
+from pumice.store.sessions import Session, transaction
+
+
+class Transfer:
+    """The engine room of `Store`: pushes and pulls.
+
+    Args:
+        engine: The database.
+        layout: The store's folder.
+        clock: Seconds since 1970.
+    """
+
+    def __init__(self, engine: Engine, layout: Layout, clock: Callable[[], float]) -> None:
+        self._engine = engine
+        self._reader = engine.execution_options(**READS)
+        self._layout = layout
+        self._clock = clock
+
+    def session(self) -> Session:
+        """Begin a session."""
+        return Session(self._engine, self._layout, self._clock)
+
+    def push(self, source: str, model: str, wish: PushWish, by: str, progress: Progress) -> VersionRecord:
+        """Store a source as the next version of a model; see `Store.push`."""
+        described = describe(source)
+        told = _Counter(progress, sum(file.size for file in described.files))
+        with transaction(self._engine) as connection:
+            parents = [_parent(resolve(connection, ref)) for ref in wish.parents]
+        with self.session() as session, Push(self._engine, session, self._layout, self._clock(), told) as push:
+            manifest = VersionManifest(
+                entry=described.entry,
+                spec=described.spec,
+                files=[push.add_file(file) for file in described.files],
+                parents=parents,
+                recipe=wish.recipe,
+                environment={"pumice": __version__, "python": platform.python_version()},
+            )
+            digest = push.add_object(encode_manifest(manifest))
+            push.flush()
+            with transaction(self._engine) as connection:
+                packs.lock(connection)
+                for parent in parents:
+                    resolve_same(connection, parent)
+                record = VersionRecord(
+                    model=model,
+                    version=versions.next_number(connection, model),
+                    digest=digest,
+                    created=self._clock(),
+                    made_by=by,
+                    format=described.spec.format,
+                    task=described.spec.task,
+                    size=manifest.size,
+                    files=len(manifest.files),
+                    stored=push.stored,
+                )
+                versions.add(connection, record, [(parent.model, parent.version) for parent in parents])
+                push.enter(connection, model, record.version)
+                note(
+                    connection,
+                    Step("push", model, "", record.version, None),
+                    Mover(by, record.created, wish.reason),
+                )
+        return record
+
+    def pull(self, ref: str, folder: Path, progress: Progress) -> VersionRecord:
+        """Write a version's files into a folder; see `Store.pull`."""
+        _refuse_taken(folder)
+        with self.session() as session, PackReader(self._layout) as reader:
+            record = self.hold(session, ref)
+            manifest = self.manifest(session, reader, record)
+            told = _Counter(progress, manifest.size)
+            part = folder.absolute().with_name(f".{folder.absolute().name}.{uuid.uuid4().hex[:8]}.part")
+            try:
+                part.mkdir(parents=True)
+                for file in manifest.files:
+                    write_file(part / file.path, file, session, reader, told)
+                part.replace(folder)
+                sync_folder(folder.absolute().parent)
+            except OSError as error:
+                raise StorageFailed(str(folder), error.strerror or str(error)) from error
+            finally:
+                shutil.rmtree(part, ignore_errors=True)
+        return record
+
+    def hold(self, session: Session, ref: str) -> VersionRecord:
+        """Resolve a reference, and keep the version's packs as long as the session lives."""
+        with transaction(self._engine) as connection:
+            packs.lock(connection)
+            record = resolve(connection, ref)
+            session.pin(connection, packs.used_by(connection, record.model, record.version))
+        return record
+
+    def manifest(self, session: Session, reader: PackReader, record: VersionRecord) -> VersionManifest:
+        """Read a version's manifest in a session that holds it.
+
+        Raises:
+            Tampered: It has changed.
+        """
+        return decode_manifest(read_object(session, reader, record.digest), record.digest)
+
+    def look(self, ref: str) -> tuple[VersionRecord, VersionManifest]:
+        """Resolve a reference and read the manifest, without a session: a look writes nothing.
+
+        Raises:
+            Tampered: It has changed.
+            VersionNotFound: There is no such version, or it was deleted while it was read.
+        """
+        try:
+            return self._look(ref)
+        except Tampered:
+            return self._look(ref)  # if it was deleted meanwhile, this time it is not found
+
+    def _look(self, ref: str) -> tuple[VersionRecord, VersionManifest]:
+        with transaction(self._reader) as connection:
+            record = resolve(connection, ref)
+            key = bytes.fromhex(record.digest)
+            place = packs.find(connection, [key]).get(key)
+        if place is None:
+            raise Tampered(f"manifest {record.digest[:12]}", "it is not in the store")
+        with PackReader(self._layout) as reader:
+            return record, decode_manifest(reader.read(*place), record.digest)
+
+
+class _Counter:
+    """Adds up what is done."""
+
+    def __init__(self, progress: Progress, total: int) -> None:
+        self._progress = progress
+        self._total = total
+        self._done = 0
+
+    def __call__(self, count: int) -> None:
+        self._done += count
+        self._progress(self._done, self._total)
+
+
+def resolve_same(connection: Connection, parent: Parent) -> VersionRecord:
+    """Find a parent again.
+
+    Raises:
+        VersionNotFound: It was deleted.
+        Tampered: It is another version than it was.
+    """
+    record = resolve(connection, f"{parent.model}@{parent.version}")
+    if record.digest != parent.digest:
+        raise Tampered(f"{parent.model}@{parent.version}", "it has another digest than when it became a parent")
+    return record
+
+
+def _parent(record: VersionRecord) -> Parent:
+    return Parent(record.model, record.version, record.digest)
+
+
+def _refuse_taken(folder: Path) -> None:
+    try:
+        taken = folder.is_symlink() or (folder.exists() and (not folder.is_dir() or any(folder.iterdir())))
+    except OSError as error:
+        raise StorageFailed(str(folder), error.strerror or str(error)) from error
+    if taken:
+        raise BadArtefact(str(folder), "it is there already, and no empty folder", "name a folder that is not there")

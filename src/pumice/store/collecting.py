@@ -1,0 +1,108 @@
+"""Collecting: packs that nobody needs are forgotten first and deleted afterwards.
+
+The order is what keeps it from racing a push. In one transaction, which shuts out pushes that look for chunks, packs
+that no version uses and no living session pins lose their rows. From then on nobody can find their chunks, so nobody
+comes to rely on them, and their files are deleted. A crash in between leaves a file without a row, which the next
+collection takes.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+from sqlalchemy import Connection, Engine
+
+from pumice.db import packs as statements
+from pumice.db.engine import READS
+from pumice.domain.errors import StorageFailed
+from pumice.store.layout import Layout
+from pumice.store.pushing import incoming_session
+from pumice.store.sessions import living, transaction
+
+
+class Collected(msgspec.Struct, frozen=True, kw_only=True):
+    """What a collection took, or would take.
+
+    Attributes:
+        packs: Packs that no version needs.
+        leftovers: Files of pushes that did not come to their end.
+        bytes: Length of all of them (bytes).
+        kept: Bytes of the packs that stay.
+        dry_run: Whether everything was left as it is.
+    """
+
+    packs: int
+    leftovers: int
+    bytes: int
+    kept: int
+    dry_run: bool
+
+
+class _DryRun(Exception):
+    """Undoes the transaction."""
+
+
+def collect(
+    engine: Engine, layout: Layout, *, dry_run: bool = False, clock: Callable[[], float] = time.time
+) -> Collected:
+    """Delete what no version needs.
+
+    Args:
+        engine: The database.
+        layout: The store's folder.
+        dry_run: Only tell what would be deleted.
+        clock: Seconds since 1970.
+
+    Raises:
+        StorageFailed: Something could not be read or deleted.
+    """
+    # files before rows: a pack that is entered meanwhile is then known, and one that is made meanwhile not listed
+    files = list(layout.files())
+    taken: list[statements.PackRow] = []
+    try:
+        with transaction(engine) as connection:
+            taken = _forget(connection, layout, clock())
+            if dry_run:
+                raise _DryRun
+    except _DryRun:
+        pass
+    with transaction(engine.execution_options(**READS)) as connection:
+        gone = {row["id"] for row in taken}
+        staying = [row for row in statements.every(connection) if row["id"] not in gone]
+        alive, _ = living(connection, layout, clock())
+    owned = {layout.pack(row["id"]) for row in staying} | {layout.pack(pack) for pack in gone}
+    left = [path for path in files if path not in owned and incoming_session(path) not in alive]
+    left = [path for path in left if path.suffix == ".pack"]
+    size = sum(row["size"] for row in taken) + sum(path.lstat().st_size for path in left if path.exists())
+    if not dry_run:
+        _delete([*(layout.pack(row["id"]) for row in taken), *left])
+    return Collected(
+        packs=len(taken),
+        leftovers=len(left),
+        bytes=size,
+        kept=sum(row["size"] for row in staying),
+        dry_run=dry_run,
+    )
+
+
+def _forget(connection: Connection, layout: Layout, now: float) -> list[statements.PackRow]:
+    """Take the rows of what nobody needs out of the database."""
+    statements.lock(connection)
+    _, gone = living(connection, layout, now)
+    for session in gone:
+        statements.end(connection, session)
+    taken = statements.unused(connection)
+    if taken:
+        statements.take_out(connection, [row["id"] for row in taken])
+    return taken
+
+
+def _delete(paths: list[Path]) -> None:
+    for path in paths:
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise StorageFailed(str(path), error.strerror or str(error)) from error

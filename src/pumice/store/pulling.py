@@ -1,0 +1,219 @@
+"""Reading stored files: every chunk is held against its digest before a byte of it is handed on."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from pumice.db.packs import Place
+from pumice.domain.errors import StorageFailed, Tampered
+from pumice.domain.store.manifest import StoredFile
+from pumice.store.chunking import LONGEST_CHUNK
+from pumice.store.lists import Entry, read_list
+from pumice.store.packs import PackReader
+from pumice.store.pushing import Progress
+from pumice.store.sessions import Session
+
+THREADS = 2
+"""Threads that read, hash and write."""
+
+BLOCK = 1024 * 1024
+"""Most bytes that are read at once; several chunks, and few enough that a core's cache keeps them."""
+
+assert BLOCK >= LONGEST_CHUNK  # noqa: S101 - a chunk fits into a block
+
+_AHEAD = 2 * THREADS
+_HOLE = 4096
+
+
+class Run(NamedTuple):
+    """Chunks of a file that lie one after the other in a pack.
+
+    Attributes:
+        at: Where the first of them begins in the file.
+        place: Where they lie.
+        chunks: Their digests and lengths.
+    """
+
+    at: int
+    place: Place
+    chunks: list[Entry]
+
+
+def read_object(session: Session, reader: PackReader, digest: str) -> bytes:
+    """Read something small that was stored as one chunk.
+
+    Args:
+        session: Keeps its pack from the collector.
+        reader: Reads packs.
+        digest: Its SHA-256 in hex.
+
+    Raises:
+        Tampered: It is not there, or has another digest.
+        StorageFailed: It cannot be read.
+    """
+    key = bytes.fromhex(digest)
+    place = session.find([key]).get(key)
+    if place is None:
+        raise Tampered(f"chunk {digest[:12]}", "it is not in the store")
+    return bytes(checked(place.pack, memoryview(reader.read(*place)), [(key, place.size)]))
+
+
+def runs_of(file: StoredFile, session: Session, reader: PackReader) -> Iterator[Run]:
+    """Say where the bytes of a file lie, in order, each run of a block at most.
+
+    Raises:
+        Tampered: A list or a chunk is not there, or together they are not as long as the file.
+        StorageFailed: The database or a pack cannot be read.
+    """
+    at = 0
+    for digest in file.lists:
+        entries = read_list(read_object(session, reader, digest))
+        places = session.find({chunk for chunk, _ in entries})
+        run: Run | None = None
+        for chunk, size in entries:
+            place = places.get(chunk)
+            if place is None or place.size != size:
+                raise Tampered(f"file {file.path!r}", f"its chunk {chunk.hex()[:12]} is not in the store")
+            if run is None or not _continues(run, place):
+                if run is not None:
+                    yield run
+                run = Run(at, place, [(chunk, size)])
+            else:
+                run.chunks.append((chunk, size))
+                run = run._replace(place=Place(run.place.pack, run.place.start, run.place.size + size))
+            at += size
+        if run is not None:
+            yield run
+    if at != file.size:
+        raise Tampered(f"file {file.path!r}", f"its chunks have {at} bytes, its manifest says {file.size}")
+
+
+def _continues(run: Run, place: Place) -> bool:
+    pack, start, size = run.place
+    return place.pack == pack and place.start == start + size and size + place.size <= BLOCK
+
+
+def load(reader: PackReader, place: Place, chunks: Sequence[Entry], room: memoryview) -> memoryview:
+    """Read chunks that lie one after the other.
+
+    Args:
+        reader: Reads packs.
+        place: Where they lie.
+        chunks: Their digests and lengths.
+        room: Where they are put.
+
+    Returns:
+        The part of the room that they fill.
+
+    Raises:
+        Tampered: They are not what their digests say.
+        StorageFailed: They cannot be read.
+    """
+    view = room[: place.size]
+    reader.read_into(view, place.pack, place.start)
+    return checked(place.pack, view, chunks)
+
+
+def checked(pack: str, view: memoryview, chunks: Sequence[Entry]) -> memoryview:
+    """Return bytes that are what their digests say.
+
+    Raises:
+        Tampered: They are not.
+    """
+    start = 0
+    for digest, size in chunks:
+        if hashlib.sha256(view[start : start + size]).digest() != digest:
+            raise Tampered(f"pack {pack}", f"chunk {digest.hex()[:12]} has other bytes than were stored")
+        start += size
+    return view
+
+
+class Rooms:
+    """Buffers of a block that come around again; threads may share them."""
+
+    def __init__(self) -> None:
+        self._free: list[memoryview] = []
+
+    def take(self) -> memoryview:
+        """A buffer that nobody else has."""
+        try:
+            return self._free.pop()  # one step of the interpreter, so it needs no lock
+        except IndexError:
+            return memoryview(bytearray(BLOCK))
+
+    def give_back(self, room: memoryview) -> None:
+        """Let others have a buffer."""
+        self._free.append(room)
+
+
+def in_threads(runs: Iterator[Run], work: Callable[[Run], None], progress: Progress) -> None:
+    """Do something with every run, a few at a time, and tell of each that is done.
+
+    Raises:
+        PumiceError: The first error of the work or of the runs; what is under way is waited for.
+    """
+    with ThreadPoolExecutor(THREADS, "pumice-chunks") as pool:
+        waiting: deque[tuple[Run, Future[None]]] = deque()
+        try:
+            for run in runs:
+                waiting.append((run, pool.submit(work, run)))
+                if len(waiting) > _AHEAD:
+                    _done(waiting.popleft(), progress)
+            while waiting:
+                _done(waiting.popleft(), progress)
+        finally:
+            for _, future in waiting:
+                future.cancel()
+
+
+def _done(item: tuple[Run, Future[None]], progress: Progress) -> None:
+    run, future = item
+    future.result()
+    progress(run.place.size)
+
+
+def write_file(target: Path, file: StoredFile, session: Session, reader: PackReader, progress: Progress) -> None:
+    """Write a stored file to a place where there is none yet. Long rows of zeros become holes.
+
+    Raises:
+        Tampered: Stored bytes have changed; what was written so far stays for the caller to delete.
+        StorageFailed: Something could not be read or written.
+    """
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        handle = os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o666)
+    except OSError as error:
+        raise StorageFailed(str(target), error.strerror or str(error)) from error
+
+    rooms = Rooms()
+
+    def work(run: Run) -> None:
+        room = rooms.take()
+        data = load(reader, run.place, run.chunks, room)
+        try:
+            _put(handle, data, run.at)
+            rooms.give_back(room)
+        except OSError as error:
+            raise StorageFailed(str(target), error.strerror or str(error)) from error
+
+    try:
+        in_threads(runs_of(file, session, reader), work, progress)
+        os.ftruncate(handle, file.size)
+    finally:
+        os.close(handle)
+
+
+def _put(handle: int, view: memoryview, at: int) -> None:
+    if len(view) >= _HOLE and not view[0] and not np.frombuffer(view, np.uint8).any():
+        return
+    while view:
+        written = os.pwrite(handle, view, at)
+        view, at = view[written:], at + written

@@ -1,0 +1,245 @@
+"""Pushing: files are read once, cut, hashed beside the reading, and what is not there yet is written to a pack.
+
+Memory is a few blocks whatever the size: a block is read while those before it are hashed by other threads (hashlib
+drops the interpreter's lock) and the one before those is written.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections import deque
+from collections.abc import Callable, Collection, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import cycle
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+from sqlalchemy import Connection, Engine
+
+from pumice.db import packs as statements
+from pumice.db.packs import PackRow
+from pumice.domain.errors import BadArtefact, StorageFailed
+from pumice.domain.store.manifest import StoredFile
+from pumice.store.chunking import LONGEST_CHUNK, cut_points, sizes_for
+from pumice.store.layout import Layout, sync_folder
+from pumice.store.lists import MOST_ENTRIES, Entry, write_list
+from pumice.store.packs import LARGEST, PackWriter
+from pumice.store.sessions import Session, transaction
+from pumice.store.tree import SourceFile
+
+BLOCK = 4 * 1024 * 1024
+"""Bytes that are read at once."""
+
+_AHEAD = 3
+"""Blocks that are hashed while the next one is read."""
+
+Progress = Callable[[int], None]
+"""Told of bytes that are done."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Cut:
+    """Chunks of a block, being hashed.
+
+    Attributes:
+        parts: The chunks.
+        digests: Their digests, once they are known.
+    """
+
+    parts: list[memoryview]
+    digests: Future[list[bytes]]
+
+
+class Push:
+    """Stores files and small objects; they are no version before `enter`.
+
+    A pack that is whole is entered at once, pinned by the session. So a push that is cut off leaves packs that the next
+    push of the same bytes finds and goes on from, unless they were collected; and no more than one pack's index is in
+    memory.
+
+    Args:
+        engine: The database.
+        session: Keeps what the push relies on.
+        layout: The store's folder.
+        now: When the push began (s since 1970).
+        progress: Told of the bytes of files as they are read.
+    """
+
+    def __init__(self, engine: Engine, session: Session, layout: Layout, now: float, progress: Progress) -> None:
+        self._engine = engine
+        self._session = session
+        self._layout = layout
+        self._now = now
+        self._progress = progress
+        self._hashers = ThreadPoolExecutor(2, "pumice-chunks")
+        self._whole = ThreadPoolExecutor(1, "pumice-files")
+        self._writer: PackWriter | None = None
+        self._buffers = cycle([np.empty(BLOCK + LONGEST_CHUNK, np.uint8) for _ in range(_AHEAD + 3)])
+        self._count = 0
+        self.stored = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._hashers.shutdown(cancel_futures=True)
+        self._whole.shutdown(cancel_futures=True)
+        if self._writer is not None:
+            self._writer.abandon()
+
+    def add_file(self, source: SourceFile) -> StoredFile:
+        """Store a file.
+
+        Raises:
+            BadArtefact: It cannot be read.
+            StorageFailed: It could not be stored.
+        """
+        whole = hashlib.sha256()
+        entries: list[Entry] = []
+        lists: list[str] = []
+        size = 0
+        waiting: deque[tuple[_Cut, Future[None]]] = deque()
+        for block, parts in _blocks(source, self._buffers):
+            size += len(block)
+            waiting.append(
+                (_Cut(parts, self._hashers.submit(_digests, parts)), self._whole.submit(whole.update, block))
+            )
+            if len(waiting) > _AHEAD:
+                self._finish(waiting.popleft(), entries)
+            if len(entries) >= MOST_ENTRIES:
+                lists.append(self.add_object(write_list(entries[:MOST_ENTRIES])))
+                del entries[:MOST_ENTRIES]
+        while waiting:
+            self._finish(waiting.popleft(), entries)
+        starts = range(0, len(entries), MOST_ENTRIES)
+        lists += [self.add_object(write_list(entries[start : start + MOST_ENTRIES])) for start in starts]
+        return StoredFile(source.path, size, whole.hexdigest(), lists)
+
+    def add_object(self, data: bytes) -> str:
+        """Store something small as one chunk, and return its digest in hex.
+
+        Raises:
+            StorageFailed: It could not be stored.
+        """
+        digest = hashlib.sha256(data).digest()
+        self._keep([digest], [memoryview(data)])
+        return digest.hex()
+
+    def flush(self) -> None:
+        """Bring everything that was added to the disk and into the database.
+
+        Raises:
+            StorageFailed: It could not be written.
+        """
+        if self._writer is None:
+            return
+        writer, self._writer = self._writer, None
+        try:
+            index = writer.close()
+            target = self._layout.pack(writer.path.stem)
+            target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            writer.path.rename(target)
+            for folder in (target.parent, self._layout.packs):
+                sync_folder(folder)
+        except OSError as error:
+            raise StorageFailed(str(writer.path), error.strerror or str(error)) from error
+        row = PackRow(id=target.stem, size=writer.size, digest=index, created=self._now)
+        with transaction(self._engine) as connection:
+            statements.lock(connection)
+            self._session.renew(connection)
+            self._session.pin(connection, {target.stem, *statements.enter(connection, row, writer.chunks)})
+        self.stored += writer.size
+
+    def enter(self, connection: Connection, model: str, version: int) -> None:
+        """Note what the version uses, in the transaction that makes it exist; `flush` has been called.
+
+        Args:
+            connection: The transaction; it holds `packs.lock`.
+            model: Name of the model.
+            version: Number of the version.
+
+        Raises:
+            StorageFailed: The push was silent for so long that it was given up.
+        """
+        self._session.renew(connection)
+        statements.use(connection, model, version, self._session.pinned)
+
+    def _finish(self, done: tuple[_Cut, Future[None]], entries: list[Entry]) -> None:
+        cut, whole = done
+        digests = cut.digests.result()
+        whole.result()
+        self._keep(digests, cut.parts)
+        entries.extend((digest, len(part)) for digest, part in zip(digests, cut.parts, strict=True))
+        self._progress(sum(map(len, cut.parts)))
+
+    def _keep(self, digests: Sequence[bytes], parts: Sequence[memoryview]) -> None:
+        """Write the chunks that are nowhere yet."""
+        written: Collection[bytes] = () if self._writer is None else self._writer.chunks
+        fresh = {digest: part for digest, part in zip(digests, parts, strict=True) if digest not in written}
+        known = self._session.find(fresh.keys())
+        new = [digest for digest in fresh if digest not in known]
+        if not new:
+            return
+        try:
+            if self._writer is None:
+                self._layout.make()
+                self._count += 1
+                self._writer = PackWriter(self._layout.incoming / f"{self._session.id}-{self._count}.pack")
+            self._writer.add(new, [fresh[digest] for digest in new])
+        except OSError as error:
+            raise StorageFailed(str(self._layout.incoming), error.strerror or str(error)) from error
+        if self._writer.size >= LARGEST:
+            self.flush()
+
+
+def _digests(parts: Sequence[memoryview]) -> list[bytes]:
+    return [hashlib.sha256(part).digest() for part in parts]
+
+
+def _blocks(source: SourceFile, buffers: Iterator[np.ndarray]) -> Iterator[tuple[memoryview, list[memoryview]]]:
+    """Read a file block by block: its new bytes, and the chunks that end in them, which together are all of it.
+
+    Buffers come around again: making new ones would cost more than hashing, since the system clears their pages.
+    """
+    sizes = sizes_for(source.size)
+    try:
+        with source.place.open("rb", buffering=0) as file:
+            rest = memoryview(b"")
+            while True:
+                buffer = next(buffers)
+                room = buffer.data
+                room[: len(rest)] = rest
+                read = _fill(file.fileno(), room[len(rest) : len(rest) + BLOCK])
+                last = read < BLOCK
+                held = len(rest) + read
+                cuts = cut_points(buffer[:held], sizes, last=last)
+                parts = [room[start:end] for start, end in zip([0, *cuts], cuts, strict=False)]
+                if held:
+                    yield room[len(rest) : held], parts
+                if last:
+                    return
+                rest = room[cuts[-1] if cuts else 0 : held]
+    except OSError as error:
+        raise BadArtefact(str(source.place), f"it cannot be read: {error.strerror}", "mend its permissions") from None
+
+
+def _fill(file: int, room: memoryview) -> int:
+    """Read until the room is full or the file ends; how much was read."""
+    done = 0
+    while done < len(room):
+        read = os.readv(file, [room[done:]])
+        if not read:
+            break
+        done += read
+    return done
+
+
+def incoming_session(path: Path) -> str:
+    """The session that writes, or wrote, a pack."""
+    return path.stem.rpartition("-")[0]

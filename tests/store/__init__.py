@@ -1,0 +1,1 @@
+"""The model store, from its chunks to its commands."""

@@ -1,0 +1,102 @@
+"""Pushers, a reader and a collector on one store at once, each a process of its own.
+
+    python -m tests.store.crowd HOME PUSHES
+
+Ends with 0 if nobody saw half a version.
+"""
+
+import hashlib
+import os
+import random
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+
+from pumice import Store
+from pumice.domain.errors import VersionNotFound
+
+MODEL = "m"
+LONGEST_S = 150.0
+
+
+def pusher(home: Path, pushes: int, name: str) -> None:
+    """Pushes files that share most with those of the other one, and deletes some of its own."""
+    dice = random.Random(name)
+    source = home.with_name(f"source-{name}")
+    source.mkdir()
+    mine: list[int] = []
+    with Store(home) as store:
+        for _ in range(pushes):
+            common = random.Random(dice.randrange(3)).randbytes(300_000)
+            body = common + dice.randbytes(100_000)
+            (source / "body").write_bytes(body)
+            (source / "sum").write_text(hashlib.sha256(body).hexdigest())
+            mine.append(store.push(source, MODEL).version)
+            if len(mine) > 2:
+                store.delete(f"{MODEL}@{mine.pop(dice.randrange(2))}")
+
+
+def reader(home: Path, stop: Path) -> None:
+    """Pulls the newest version and holds it against what it says of itself."""
+    seen = 0
+    with Store(home) as store:
+        while not stop.exists():
+            target = home.with_name(f"pulled-{seen}")
+            try:
+                store.pull(MODEL, target)
+            except VersionNotFound:
+                assert not target.exists()
+                continue
+            assert hashlib.sha256((target / "body").read_bytes()).hexdigest() == (target / "sum").read_text()
+            seen += 1
+    assert seen, "the reader saw nothing"
+
+
+def collector(home: Path, stop: Path) -> None:
+    """Collects without a rest."""
+    with Store(home) as store:
+        while not stop.exists():
+            store.gc()
+
+
+def process(run: Callable[[], None]) -> int:
+    """Run something in a process of its own."""
+    child = os.fork()
+    if child:
+        return child
+    try:
+        run()
+    except BaseException:  # noqa: BLE001 - the parent has to know
+        traceback.print_exc()
+        os._exit(1)
+    os._exit(0)
+
+
+def main() -> None:
+    home, pushes = Path(sys.argv[1]), int(sys.argv[2])
+    stop = home.with_name("stop")
+    Store(home).close()
+    others = [process(lambda: reader(home, stop)), process(lambda: collector(home, stop))]
+    pushing = [process(lambda name=name: pusher(home, pushes, name)) for name in ("a", "b")]  # type: ignore[misc]
+    codes = [os.waitpid(child, 0)[1] for child in pushing]
+    stop.touch()
+    until = time.monotonic() + LONGEST_S
+    while others and time.monotonic() < until:
+        child, status = os.waitpid(-1, 0)
+        others.remove(child)
+        codes.append(status)
+    assert not any(codes), codes
+    with Store(home) as store:
+        store.gc()
+        found = store.verify()
+        assert not found.problems, found.problems
+        assert found.leftovers == 0
+        for record in store.versions(MODEL):
+            assert not store.verify(f"{MODEL}@{record.version}").problems
+        assert len(store.versions(MODEL)) == 4
+
+
+if __name__ == "__main__":
+    main()
