@@ -6,13 +6,17 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
+import onnx
 import pytest
 
 from pumice.cli.demo.quality import BUNDLED
-from pumice.domain.errors import BadArtefact
+from pumice.domain.errors import BadArtefact, UnsafeArtefact
+from pumice.domain.model import Manifest
 from pumice.optimize.measure import Measured, compare
 from pumice.optimize.passes.base import ModelFolder
 from pumice.optimize.passes.int8_dynamic import Int8Dynamic
+from tests.engines.graphs import mlp
+from tests.support.disguises import DISGUISES
 
 TEXTS = ["这家酒店很干净", "太差了，再也不来", "书很好看", "电池一天就坏了"] * 8
 
@@ -51,3 +55,26 @@ def test_a_folder_without_a_model_is_refused(tmp_path: Path) -> None:
     (tmp_path / "manifest.json").write_text('{"format": "onnx", "model": "gone.onnx"}', encoding="utf-8")
     with pytest.raises(BadArtefact, match=r"gone\.onnx"):
         ModelFolder.read(tmp_path)
+
+
+def test_weights_outside_of_the_folder_are_not_read(tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    folder.mkdir()
+    mlp(folder / "whole.onnx")
+    made = onnx.load(folder / "whole.onnx")
+    onnx.save(made, folder / "model.onnx", save_as_external_data=True, location="weights", size_threshold=0)
+    base = ModelFolder(folder, Manifest(format="onnx", model="model.onnx"))
+    (folder / "weights").rename(tmp_path / "secret")
+    (folder / "weights").symlink_to(tmp_path / "secret")
+    with pytest.raises(BadArtefact, match="weights"):
+        Int8Dynamic().apply(base, tmp_path / "stolen")
+    assert not (tmp_path / "stolen").exists()
+
+
+def test_a_file_that_may_run_code_is_not_opened(tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    folder.mkdir()
+    (folder / "model.onnx").write_bytes(DISGUISES["torch.save"](tmp_path / "marker"))
+    with pytest.raises(UnsafeArtefact):
+        Int8Dynamic().apply(ModelFolder(folder, Manifest(format="onnx", model="model.onnx")), tmp_path / "out")
+    assert not (tmp_path / "marker").exists()

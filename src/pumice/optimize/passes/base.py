@@ -12,6 +12,7 @@ import msgspec
 
 from pumice.domain.errors import BadArtefact
 from pumice.domain.model import Manifest
+from pumice.engines.safety import check_external_data, refuse_unsafe
 
 
 class ModelFolder(msgspec.Struct, frozen=True):
@@ -76,10 +77,15 @@ class Pass(abc.ABC):
         Raises:
             BadArtefact: The model's format is not taken, or its file cannot be used.
             MissingDependency: The pass needs an extra that is not installed.
+            UnsafeArtefact: The model's file may run code when it is read.
         """
         if source.manifest.format not in self.formats:
             problem = f"format '{source.manifest.format}'"
             raise BadArtefact(str(source.path), problem, f"'{self.name}' takes {', '.join(self.formats)}")
+        # a pass opens the file with libraries of its own, which look at less than the engines do
+        refuse_unsafe(source.model)
+        if source.manifest.format == "onnx":
+            check_external_data(source.model)
         target.mkdir(parents=True)
         tokenizer = source.manifest.tokenizer
         if tokenizer:
