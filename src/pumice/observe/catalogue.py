@@ -32,6 +32,12 @@ long, the deadline had passed or would have before the answer."""
 CACHE_RESULTS = ("hit", "miss", "joined")
 """Values of the label ``result``: kept, computed, computed for another caller at the same time."""
 
+TASK_STATES = ("accepted", "completed", "failed", "cancelled")
+"""Values of the label ``state`` of tasks; those accepted less the others have not ended yet, or ended elsewhere."""
+
+WEBHOOK_RESULTS = ("delivered", "again", "given_up")
+"""Values of the label ``result`` of webhooks: heard, to be sent again, not to be sent any more."""
+
 REPLICA_STATES = ("starting", "ready", "backoff", "stopped")
 """Values of the label ``state``."""
 
@@ -66,6 +72,10 @@ CACHE_REQUESTS = Metric(
 )
 LOADS = Metric("pumice_model_loads_total", "counter", "Times that a version was loaded after the server had started.")
 EVICTIONS = Metric("pumice_model_evictions_total", "counter", "Times that an idle version left the memory for others.")
+TASKS = Metric(
+    "pumice_tasks_total", "counter", "Asynchronous tasks that came to a state, by state.", (*_MODEL, "state")
+)
+WEBHOOKS = Metric("pumice_webhooks_total", "counter", "Tries to tell of a task's end, by result.", (*_MODEL, "result"))
 REPLICA_CPU = Metric(
     "pumice_replica_cpu_seconds_total", "counter", "CPU time of a replica's process, in seconds.", (*_MODEL, "replica")
 )
@@ -130,6 +140,8 @@ METRICS = (
     CACHE_REQUESTS,
     LOADS,
     EVICTIONS,
+    TASKS,
+    WEBHOOKS,
     REPLICA_CPU,
     REPLICA_MEMORY,
     INFO,

@@ -120,6 +120,10 @@ class _Families:
             self._value(catalogue.SHED, served, stats.shed[reason], reason)
         for result in dict.fromkeys((*catalogue.CACHE_RESULTS, *stats.cache)):
             self._value(catalogue.CACHE_REQUESTS, served, stats.cache[result], result)
+        for state in catalogue.TASK_STATES:
+            self._value(catalogue.TASKS, served, stats.tasks[state], state)
+        for result in catalogue.WEBHOOK_RESULTS:
+            self._value(catalogue.WEBHOOKS, served, stats.webhooks[result], result)
         self._replicas(served)
         self._aliases(served)
 

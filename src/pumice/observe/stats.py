@@ -81,6 +81,8 @@ class VersionStats:
         evictions: Times that it left the memory for others.
         cache: result (hit, miss, joined) -> requests that asked the cache.
         cache_seconds: result -> time of those look-ups (s).
+        tasks: state (one of `pumice.observe.catalogue.TASK_STATES`) -> asynchronous tasks that came to it.
+        webhooks: result (one of `pumice.observe.catalogue.WEBHOOK_RESULTS`) -> tries to tell of a task's end.
         failed: Requests that were answered with an error.
         failed_seconds: Their part of `request_seconds` (s).
         batches: Rows -> the batches of that size that were answered without an error.
@@ -108,6 +110,8 @@ class VersionStats:
         "retries",
         "rows",
         "shed",
+        "tasks",
+        "webhooks",
     )
 
     def __init__(self) -> None:
@@ -123,6 +127,8 @@ class VersionStats:
         self.shed: Counter[str] = Counter()
         self.cache: Counter[str] = Counter()
         self.cache_seconds: defaultdict[str, float] = defaultdict(float)
+        self.tasks: Counter[str] = Counter()
+        self.webhooks: Counter[str] = Counter()
         self.failed = 0
         self.failed_seconds = 0.0
         self.batches: dict[int, BatchTimes] = {}

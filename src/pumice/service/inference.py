@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import AsyncGenerator, Callable
 from typing import Protocol
 
 from pumice.domain.datatypes import BYTES
-from pumice.domain.errors import DeadlineExceeded, ModelNotReady, PumiceError
+from pumice.domain.errors import DeadlineExceeded, ModelNotFound, ModelNotReady, PumiceError
 from pumice.domain.model import TEXT_TASKS, Profile
 from pumice.domain.request import InferRequest, InferResult
 from pumice.domain.text import clean_texts
@@ -61,6 +62,16 @@ class Inference:
             return list(here)
         there = {(seen.name, seen.version): seen for seen in (await self.observing.observe()).versions}
         return [there.get((served.name, served.version), served) for served in here]
+
+    def count_task(self, model: str, version: str, state: str) -> None:
+        """Count a task that came to a state; of a model that is served no more, nobody asks."""
+        with contextlib.suppress(ModelNotFound):
+            self.catalog.find(model, version).stats.tasks[state] += 1
+
+    def count_webhook(self, model: str, version: str, result: str) -> None:
+        """Count a try to tell of a task's end, likewise."""
+        with contextlib.suppress(ModelNotFound):
+            self.catalog.find(model, version).stats.webhooks[result] += 1
 
     async def infer(self, model: str, version: str, request: InferRequest) -> InferResult:
         """Run a request; cancelling the caller drops it.

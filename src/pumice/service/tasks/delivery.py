@@ -62,11 +62,13 @@ class Terms:
         hosts: Where they may go.
         signer: Signs them.
         tell: Makes what they tell.
+        count: Counts a try, by model, version and result.
     """
 
     hosts: Hosts
     signer: Signer
     tell: Tell
+    count: Callable[[str, str, str], None]
 
 
 def pause(tries: int, chance: float) -> float:
@@ -129,7 +131,10 @@ class Delivery:
         problem = await self._send(notice, record)
         told = {"task": notice.id, "tries": notice.tries, "problem": problem}
         late = self._clock.now() - notice.begun > GIVE_UP_S or notice.tries >= MOST_TRIES
-        if not problem or late or problem == str(_GONE):
+        over = not problem or late or problem == str(_GONE)
+        result = "again" if not over else "given_up" if problem else "delivered"
+        self._terms.count(record.model, record.version, result)
+        if over:
             if problem:
                 _log.warning("a webhook is given up", extra=told)
             await self._database.call(operations.drop, notice.id)

@@ -53,6 +53,7 @@ class Executor:
         self.held = Held()
         self._options = options
         self._clock = clock
+        self._count = runner.count_task
         self._attempts = Attempts(runner, store, clock, options.result_ttl)
         self._housekeeping = Housekeeping(store, runner.catalog, options)
         self._ids = Ids()
@@ -151,6 +152,7 @@ class Executor:
         lane.arriving -= holds
         if stored.cancelled() or stored.exception() is not None:
             return
+        self._count(*entry.key, "accepted")
         if holds:
             self.held.add(entry)
         else:
@@ -217,10 +219,12 @@ class Executor:
 
     async def _stored(self, ending: Ending) -> bool:
         try:
-            await self.store.finish(ending)
+            ended = await self.store.finish(ending)
         except StorageFailed as error:
             _log.warning("a result could not be stored yet", extra={"task": ending.id, "problem": error.message})
             return False
+        if ended is not None:
+            self._count(ended.model, ended.version, "failed" if ending.failed else "completed")
         return True
 
     # -- what is not wanted any more
@@ -237,6 +241,8 @@ class Executor:
         ending = Ending(task_id, self._clock.now(), True, codec.encode_error(Cancelled()))
         ended = await self.store.finish(ending)
         self.held.drop(task_id)
+        if ended is not None:
+            self._count(ended.model, ended.version, "cancelled")
         return ended is not None
 
     def _rest(self, lane: Lane) -> None:

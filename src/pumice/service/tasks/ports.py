@@ -43,6 +43,12 @@ class Runner(Protocol):
             ModelNotFound: There is no such model.
         """
 
+    def count_task(self, model: str, version: str, state: str) -> None:
+        """Count a task that came to a state (`pumice.observe.catalogue.TASK_STATES`)."""
+
+    def count_webhook(self, model: str, version: str, result: str) -> None:
+        """Count a try to tell of a task's end (`pumice.observe.catalogue.WEBHOOK_RESULTS`)."""
+
     async def infer(self, model: str, version: str, request: InferRequest) -> InferResult:
         """Check and run a request.
 

@@ -286,7 +286,9 @@ class Tasks:
             state = await store.find(task_id)
             return None if state is None or state.outcome is None else _record(state)
 
-        delivery = Delivery(store, look, Terms(self._hosts, Signer(secret), tell), self._clock)
+        delivery = Delivery(
+            store, look, Terms(self._hosts, Signer(secret), tell, self._runner.count_webhook), self._clock
+        )
         self._delivery = asyncio.create_task(delivery.run())
 
 
