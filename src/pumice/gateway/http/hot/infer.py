@@ -158,7 +158,7 @@ class InferHandler:
             exchange.hold(packed + len(body))
         length = notes.json_length
         if length is None:
-            text = bytes(body)  # it is no view: those have binary tensors
+            text = body if isinstance(body, bytes) else bytes(body)  # a view would have binary tensors
             return reader.read(text) or decode_infer(text, None, self._memory_of(exchange, body))
         size = notes.json_size
         if size is None:
