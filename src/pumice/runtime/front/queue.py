@@ -126,9 +126,10 @@ class PendingQueue:
         last = next((line for line in reversed(self._lines) if line.size), None)
         if last is None or last.priority < request.priority:
             return None
-        if last.priority == request.priority and last.most <= last.held(request.caller) + 1:
+        greediest = last.greediest()
+        if last.priority == request.priority and greediest.size <= last.held(request.caller) + 1:
             return None
-        return last.last_of_greediest()
+        return greediest.newest()
 
     def has_its_share(self, request: InferRequest) -> bool:
         """Whether others wait at a request's priority, and its caller has an equal part of the places or more."""

@@ -63,8 +63,8 @@ class Share:
         self._credit = 0
         self._in_turn = False
 
-    def push(self, ticket: Ticket) -> int:
-        """Put a request behind the caller's others, and tell how many they are now."""
+    def push(self, ticket: Ticket) -> None:
+        """Put a request behind the caller's others."""
         lane = self._lanes.get(ticket.key)
         if lane is None:
             lane = self._lanes[ticket.key] = OrderedDict()
@@ -72,7 +72,6 @@ class Share:
         ticket.place = self
         self.rows += ticket.request.rows
         self.size += 1
-        return self.size
 
     def bring_forward(self, ticket: Ticket) -> None:
         """Put a request that waits before the caller's others."""
@@ -161,7 +160,7 @@ class Line:
         passed: Batches since that were begun with a request of another priority.
     """
 
-    __slots__ = ("_quantum", "_shares", "_sizes", "_totals", "_turns", "passed", "priority", "rows", "size")
+    __slots__ = ("_quantum", "_shares", "_totals", "_turns", "passed", "priority", "rows", "size")
 
     def __init__(self, priority: int, totals: Totals) -> None:
         self.priority = priority
@@ -169,7 +168,6 @@ class Line:
         self._totals = totals
         self._shares: dict[str, Share] = {}
         self._turns: OrderedDict[Share, None] = OrderedDict()
-        self._sizes = [0]  # at n > 0: how many callers have n requests waiting; the last of them is never 0
         self._quantum = 1
 
     def push(self, ticket: Ticket) -> None:
@@ -180,13 +178,7 @@ class Line:
         if share is None:
             share = self._shares[request.caller] = Share(self, request.caller)
             self._turns[share] = None
-        size = share.push(ticket)
-        sizes = self._sizes
-        sizes[size - 1] -= 1
-        if size < len(sizes):
-            sizes[size] += 1
-        else:
-            sizes.append(1)
+        share.push(ticket)
         if not self.size:
             self.passed = 0
             self._quantum = rows
@@ -205,11 +197,6 @@ class Line:
 
     def left(self, share: Share, key: Hashable, size: int, rows: int) -> None:
         """Called by a share that has so many requests less."""
-        sizes = self._sizes
-        sizes[share.size + size] -= 1
-        sizes[share.size] += 1
-        while len(sizes) > 1 and not sizes[-1]:
-            sizes.pop()
         if not share.size:
             del self._shares[share.caller]
             self._turns.pop(share, None)
@@ -252,14 +239,9 @@ class Line:
         """How many callers wait."""
         return len(self._shares)
 
-    @property
-    def most(self) -> int:
-        """How many requests the caller has waiting that has the most."""
-        return len(self._sizes) - 1
-
-    def last_of_greediest(self) -> Ticket:
-        """The newest request of the caller that has the most waiting; only while some wait."""
-        return max(self._shares.values(), key=_size).newest()
+    def greediest(self) -> Share:
+        """The caller that has the most requests waiting; only while some wait."""
+        return max(self._shares.values(), key=_size)
 
     def ahead(self, caller: str, rows: int) -> int:
         """Bound the rows that go before a new request of a caller.

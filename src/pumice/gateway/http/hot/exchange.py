@@ -166,11 +166,13 @@ class Exchange:
     def body(self) -> bytes | memoryview:
         """The whole body, which nobody can change; one of several pieces is joined once."""
         parts = self._parts
-        if len(parts) != 1 or type(parts[0]) is bytearray:
-            self._parts = parts = [b"".join(parts)]
-        whole = parts[0]
-        assert not isinstance(whole, bytearray)  # noqa: S101 - joined above if it was one
-        return whole
+        if len(parts) == 1:
+            whole = parts[0]
+            if not isinstance(whole, bytearray):
+                return whole
+        joined = b"".join(parts)
+        self._parts = [joined]
+        return joined
 
     def respond(self, status_line: bytes, headers: Sequence[bytes], body: Sequence[bytes | memoryview]) -> None:
         """Write the answer; does nothing if the caller has gone.
