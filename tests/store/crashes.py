@@ -36,10 +36,10 @@ class State:
 
 
 def write_source(folder: Path, seed: int) -> None:
-    """Weights of which most are those of every other version, and the seed that they can be made from again."""
+    """Weights of which a third are those of every other version, and the seed that they can be made from again."""
     folder.mkdir(parents=True, exist_ok=True)
     common = random.Random(0).randbytes(LENGTH)
-    (folder / "weights").write_bytes(common[: LENGTH // 2] + random.Random(seed).randbytes(LENGTH // 4))
+    (folder / "weights").write_bytes(common[: LENGTH // 4] + random.Random(seed).randbytes(LENGTH // 2))
     (folder / "seed.json").write_text(json.dumps(seed))
 
 

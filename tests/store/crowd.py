@@ -22,15 +22,15 @@ LONGEST_S = 150.0
 
 
 def pusher(home: Path, pushes: int, name: str) -> None:
-    """Pushes files that share most with those of the other one, and deletes some of its own."""
+    """Pushes files that share a part with those of the other one, and deletes some of its own."""
     dice = random.Random(name)
     source = home.with_name(f"source-{name}")
     source.mkdir()
     mine: list[int] = []
     with Store(home) as store:
         for _ in range(pushes):
-            common = random.Random(dice.randrange(3)).randbytes(300_000)
-            body = common + dice.randbytes(100_000)
+            common = random.Random(dice.randrange(3)).randbytes(150_000)
+            body = common + dice.randbytes(250_000)
             (source / "body").write_bytes(body)
             (source / "sum").write_text(hashlib.sha256(body).hexdigest())
             mine.append(store.push(source, MODEL).version)

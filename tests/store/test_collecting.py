@@ -76,3 +76,77 @@ def test_what_was_left_behind_is_taken_and_named(store: Store, source: Path, hom
     assert store.gc().leftovers == 1
     assert not left.exists()
     assert store.verify().problems == []
+
+
+def test_a_pack_that_is_mostly_dead_is_written_anew(store: Store, tmp_path: Path, home: Path) -> None:
+    source = tmp_path / "source"
+    source.mkdir()
+    kept = os.urandom(100_000)
+    (source / "kept").write_bytes(kept)
+    (source / "gone").write_bytes(os.urandom(400_000))
+    store.push(source, "m")
+    (source / "gone").unlink()
+    store.push(source, "m")
+    before = packs(home)
+    store.delete("m@1")
+    told = store.gc(dry_run=True)
+    assert packs(home) == before
+    done = store.gc()
+    assert (told.rewritten, done.rewritten) == (1, 1)
+    assert min(told.bytes, done.bytes) >= 400_000
+    assert len(packs(home)) == 2
+    assert len(packs(home) & before) == 1
+    assert sum(path.stat().st_size for path in (home / "store").rglob("*.pack")) < 110_000
+    found = store.verify()
+    assert (found.problems, found.leftovers) == ([], 0)
+    store.pull("m", tmp_path / "out")
+    assert (tmp_path / "out" / "kept").read_bytes() == kept
+    assert store.gc().bytes == 0
+
+
+def test_a_pack_that_is_mostly_needed_stays(store: Store, tmp_path: Path, home: Path) -> None:
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "kept").write_bytes(os.urandom(400_000))
+    (source / "gone").write_bytes(os.urandom(100_000))
+    store.push(source, "m")
+    (source / "gone").unlink()
+    store.push(source, "m")
+    before = packs(home)
+    store.delete("m@1")
+    assert store.gc().rewritten == 0
+    assert packs(home) == before
+    assert store.verify().problems == []
+
+
+def test_a_pack_that_somebody_reads_is_not_written_anew(store: Store, tmp_path: Path, home: Path) -> None:
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "kept").write_bytes(os.urandom(10_000))
+    (source / "gone").write_bytes(os.urandom(400_000))
+    store.push(source, "m")
+    (source / "gone").unlink()
+    second = store.push(source, "m")
+    store.delete("m@1")
+    with Session(store._engine, Layout(home)) as session:
+        store._transfer.hold(session, f"m@{second.version}")
+        assert store.gc().rewritten == 0
+    assert store.gc().rewritten == 1
+
+
+def test_a_damaged_pack_is_left_for_verify_to_tell(store: Store, tmp_path: Path, home: Path) -> None:
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "a-kept").write_bytes(os.urandom(3000))
+    (source / "gone").write_bytes(os.urandom(400_000))
+    store.push(source, "m")
+    (damaged,) = (home / "store").rglob("*.pack")
+    (source / "gone").unlink()
+    store.push(source, "m")
+    store.delete("m@1")
+    data = bytearray(damaged.read_bytes())
+    data[100] ^= 1
+    damaged.write_bytes(data)
+    assert store.gc().rewritten == 0
+    assert damaged.exists()
+    assert any("other bytes" in problem for problem in store.verify("m").problems)

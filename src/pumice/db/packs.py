@@ -8,7 +8,15 @@ from typing import NamedTuple, TypedDict
 from sqlalchemy import Connection, bindparam, delete, exists, insert, select, text, update
 
 from pumice.db.postgres import is_postgres
-from pumice.db.schema import store_chunks, store_packs, store_pins, store_sessions, store_uses
+from pumice.db.schema import (
+    store_chunks,
+    store_loose,
+    store_packs,
+    store_pins,
+    store_sessions,
+    store_uses,
+    store_versions,
+)
 
 _AT_ONCE = 500
 """Digests in one query; SQLite takes 999 variables in its oldest form."""
@@ -98,8 +106,60 @@ def unused(connection: Connection) -> list[PackRow]:
 
 def take_out(connection: Connection, ids: Sequence[str]) -> None:
     """Forget packs and their chunks."""
-    for table, column in ((store_chunks, store_chunks.c.pack), (store_packs, store_packs.c.id)):
+    columns = (store_chunks.c.pack, store_packs.c.id, store_loose.c.pack)
+    for table, column in zip((store_chunks, store_packs, store_loose), columns, strict=True):
         connection.execute(delete(table).where(column == bindparam("p")), [{"p": pack} for pack in ids])
+
+
+def loosen(connection: Connection, model: str, version: int) -> None:
+    """Note that packs lose a version that uses them."""
+    known = set(connection.execute(select(store_loose.c.pack)).scalars())
+    rows = [{"pack": pack} for pack in used_by(connection, model, version) if pack not in known]
+    if rows:
+        connection.execute(insert(store_loose), rows)
+
+
+def loose(connection: Connection) -> list[str]:
+    """Packs that lost a version, and are used by others."""
+    used = exists().where(store_uses.c.pack == store_loose.c.pack)
+    return list(connection.execute(select(store_loose.c.pack).where(used).order_by(store_loose.c.pack)).scalars())
+
+
+def hold_fast(connection: Connection, pack: str) -> None:
+    """Note that enough of a pack is needed."""
+    connection.execute(delete(store_loose).where(store_loose.c.pack == pack))
+
+
+def users(connection: Connection, pack: str) -> list[tuple[str, int, str]]:
+    """Versions that use a pack, each with the digest of its manifest."""
+    same = (store_versions.c.model == store_uses.c.model) & (store_versions.c.version == store_uses.c.version)
+    rows = connection.execute(
+        select(store_versions.c.model, store_versions.c.version, store_versions.c.digest)
+        .join(store_uses, same)
+        .where(store_uses.c.pack == pack)
+        .order_by(store_versions.c.model, store_versions.c.version)
+    )
+    return [(row.model, row.version, row.digest) for row in rows]
+
+
+def chunks_of(connection: Connection, pack: str) -> dict[bytes, tuple[int, int]]:
+    """The chunks that are found in a pack: digest -> first byte and length."""
+    rows = connection.execute(select(store_chunks).where(store_chunks.c.pack == pack))
+    return {bytes(row.digest): (row.start, row.size) for row in rows}
+
+
+def pinned_by_others(connection: Connection, pack: str, session: str) -> bool:
+    """Whether another session relies on a pack."""
+    where = (store_pins.c.pack == pack, store_pins.c.session != session)
+    return connection.execute(select(store_pins.c.session).where(*where).limit(1)).first() is not None
+
+
+def replace(connection: Connection, old: str, pack: PackRow, chunks: Mapping[bytes, tuple[int, int]]) -> None:
+    """Let a new pack take the place of an old one, whose other chunks are forgotten."""
+    take_out(connection, [old])
+    enter(connection, pack, chunks)
+    for table in (store_uses, store_pins):
+        connection.execute(update(table).where(table.c.pack == old).values(pack=pack["id"]))
 
 
 def begin(connection: Connection, session: str, until: float) -> None:

@@ -202,3 +202,6 @@ store_pins = Table(
     Index("store_pins_pack", "pack"),
 )
 """Packs that a session relies on: no collector takes them."""
+
+store_loose = Table("store_loose", metadata, Column("pack", String(64), primary_key=True))
+"""Packs that a deleted version used: the collector looks how much of them is still needed."""

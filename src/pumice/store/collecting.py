@@ -18,6 +18,7 @@ from sqlalchemy import Connection, Engine
 from pumice.db import packs as statements
 from pumice.db.engine import READS
 from pumice.domain.errors import StorageFailed
+from pumice.store.compacting import Compaction
 from pumice.store.layout import Layout
 from pumice.store.pushing import incoming_session
 from pumice.store.sessions import living, transaction
@@ -28,13 +29,15 @@ class Collected(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         packs: Packs that no version needs.
+        rewritten: Packs that were written anew without what no version needs.
         leftovers: Files of pushes that did not come to their end.
-        bytes: Length of all of them (bytes).
-        kept: Bytes of the packs that stay.
+        bytes: Bytes that come back.
+        kept: Bytes of the packs that stay, before they are written anew.
         dry_run: Whether everything was left as it is.
     """
 
     packs: int
+    rewritten: int
     leftovers: int
     bytes: int
     kept: int
@@ -79,10 +82,12 @@ def collect(
     size = sum(row["size"] for row in taken) + sum(path.lstat().st_size for path in left if path.exists())
     if not dry_run:
         _delete([*(layout.pack(row["id"]) for row in taken), *left])
+    rewritten, saved = Compaction(engine, layout, clock).run(dry_run=dry_run)
     return Collected(
         packs=len(taken),
+        rewritten=rewritten,
         leftovers=len(left),
-        bytes=size,
+        bytes=size + saved,
         kept=sum(row["size"] for row in staying),
         dry_run=dry_run,
     )

@@ -23,7 +23,7 @@ from types import TracebackType
 from typing import Self
 
 from pumice.domain.errors import StorageFailed, Tampered
-from pumice.store.layout import Layout
+from pumice.store.layout import Layout, sync_folder
 from pumice.store.lists import Entry
 
 MAGIC = b"PUMICEPACK1\n"
@@ -86,6 +86,23 @@ class PackWriter:
         os.close(self._file)
         self._file = -1
         return digest.hex()
+
+    def settle(self, layout: Layout) -> tuple[str, Path]:
+        """Close the pack and bring it to its place.
+
+        Returns:
+            Digest of the index, in hex, and the file.
+
+        Raises:
+            OSError: It could not be written or moved.
+        """
+        index = self.close()
+        target = layout.pack(self.path.stem)
+        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.path.rename(target)
+        for folder in (target.parent, layout.packs):
+            sync_folder(folder)
+        return index, target
 
     def abandon(self) -> None:
         """Give it up; nothing is left of it."""

@@ -25,7 +25,7 @@ from pumice.db.packs import PackRow
 from pumice.domain.errors import BadArtefact, StorageFailed
 from pumice.domain.store.manifest import StoredFile
 from pumice.store.chunking import LONGEST_CHUNK, cut_points, sizes_for
-from pumice.store.layout import Layout, sync_folder
+from pumice.store.layout import Layout
 from pumice.store.lists import MOST_ENTRIES, Entry, write_list
 from pumice.store.packs import LARGEST, PackWriter
 from pumice.store.sessions import Session, transaction
@@ -141,12 +141,7 @@ class Push:
             return
         writer, self._writer = self._writer, None
         try:
-            index = writer.close()
-            target = self._layout.pack(writer.path.stem)
-            target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            writer.path.rename(target)
-            for folder in (target.parent, self._layout.packs):
-                sync_folder(folder)
+            index, target = writer.settle(self._layout)
         except OSError as error:
             raise StorageFailed(str(writer.path), error.strerror or str(error)) from error
         row = PackRow(id=target.stem, size=writer.size, digest=index, created=self._now)

@@ -65,7 +65,8 @@ def gc(
         print_json(msgspec.to_builtins(found))
         return
     verb = "would be deleted" if dry_run else "deleted"
-    typer.echo(f"{found.packs + found.leftovers} files {verb}, {size_text(found.bytes)}; {size_text(found.kept)} stay")
+    told = f"{found.packs + found.leftovers} files {verb}, {found.rewritten} written anew without what is not needed"
+    typer.echo(f"{told}: {size_text(found.bytes)} come back")
 
 
 def verify(

@@ -10,12 +10,18 @@ from collections.abc import Callable, Sequence
 
 from sqlalchemy import Connection, inspect, text
 
-from pumice.db.migrations import m0001_tasks, m0002_task_life, m0003_keys, m0004_store
+from pumice.db.migrations import m0001_tasks, m0002_task_life, m0003_keys, m0004_store, m0005_loose_packs
 from pumice.domain.errors import BadArtefact
 
 Step = Callable[[Connection], None]
 
-STEPS: Sequence[Step] = (m0001_tasks.upgrade, m0002_task_life.upgrade, m0003_keys.upgrade, m0004_store.upgrade)
+STEPS: Sequence[Step] = (
+    m0001_tasks.upgrade,
+    m0002_task_life.upgrade,
+    m0003_keys.upgrade,
+    m0004_store.upgrade,
+    m0005_loose_packs.upgrade,
+)
 
 
 def migrate(connection: Connection, steps: Sequence[Step] = STEPS) -> int:

@@ -247,6 +247,7 @@ class Store:
                     raise VersionInUse(ref, f"the alias '{alias}' points to it", "move the alias first")
             for model, version in versions.children(connection, record.model, record.version):
                 raise VersionInUse(ref, f"'{Ref(model, version)}' was made from it", "delete that first")
+            packs.loosen(connection, record.model, record.version)
             versions.delete_version(connection, record.model, record.version)
             note(connection, Step("delete", record.model, "", record.version, None), self._mover(reason))
         return record
