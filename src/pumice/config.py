@@ -145,6 +145,14 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         ),
     ] = 0
     max_body_bytes: Annotated[int, Meta(description="Largest request body (bytes).", ge=1)] = 64 * 1024 * 1024
+    max_json_bytes: Annotated[
+        int,
+        Meta(
+            description="Largest JSON of an inference or a task (bytes): parsed it takes up to 55 times as much memory."
+            " Larger tensors go as binary data, or over gRPC.",
+            ge=1,
+        ),
+    ] = 16 * 1024 * 1024
     max_inflight_bytes: Annotated[
         int,
         Meta(

@@ -152,6 +152,7 @@ ELSEWHERE = {
     "a key twice, for a task": Bad(400, b'{"model":"double","model":"shout","text":"a"}', "/predict"),
     "a NUL in the name of a model": Bad(404, b'{"model":"double\\u0000","text":"a"}', "/predict"),
     "a shape that wraps, for a task": Bad(400, b'{"model":"double","inputs":[{"name":"x","shape":[4611686014132420609,4],"datatype":"FP32","data":[1,2,3,4]}]}', "/predict"),
+    "JSON of a length of 5,000 digits, part by part": Bad(400, binary()[0], "/v2/models/double/infer_stream", ("Inference-Header-Content-Length: " + "9" * 5000,)),
     "deep, for generate": Bad(400, b'{"x":' + b"[" * 1_000_000, "/v2/models/double/generate"),
     "a key twice, for generate": Bad(400, b'{"x":[1,2,3,4],"x":[1,2,3,4]}', "/v2/models/double/generate"),
     "deep, for load": Bad(400, b'{"parameters":' + b"[" * 1_000_000, "/v2/repository/models/new/load"),
@@ -230,6 +231,23 @@ def test_over_grpc(server: RunningServer, sent: pb.ModelInferRequest, code: grpc
 
 def test_a_name_that_is_no_utf_8_over_grpc(server: RunningServer) -> None:
     assert call(server, ill_named())[0] is grpc.StatusCode.INVALID_ARGUMENT
+
+
+LARGE = 17_000_000
+BLOWN = b"[" + b"[]," * (LARGE // 3) + b"[]]"
+TOO_LARGE = {
+    "infer": Bad(413, b'{"inputs":[{"name":"x","shape":[1,4],"datatype":"FP32","data":%b}]}' % BLOWN),
+    "infer, in front of binary data": Bad(413, BLOWN + bytes(16), INFER, (f"Inference-Header-Content-Length: {len(BLOWN)}",)),
+    "parts": Bad(413, BLOWN, "/v2/models/double/infer_stream"),
+    "generate": Bad(413, b'{"x":%b}' % BLOWN, "/v2/models/double/generate"),
+    "KServe": Bad(413, b'{"instances":%b}' % BLOWN, "/v1/models/double:predict"),
+    "a task": Bad(413, b'{"model":"double","inputs":%b}' % BLOWN, "/predict"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", TOO_LARGE.values(), ids=TOO_LARGE)
+def test_json_that_would_take_fifty_times_its_size(server: RunningServer, case: Bad) -> None:
+    refused(server, case, 4 * LARGE)
 
 
 def test_nothing_of_it_was_unforeseen(server: RunningServer) -> None:

@@ -68,13 +68,21 @@ def http_server(
     )
     budget = Budget(-(-settings.max_inflight_bytes // settings.workers))
     cors = Cors(settings.cors_origins) if settings.cors_origins else None
-    handler: Handler = InferHandler(inference, limit, regions=regions)
+    handler: Handler = InferHandler(inference, limit, settings.max_json_bytes, regions=regions)
     if access.doors is not None:
         handler = Guard(handler, access.doors)
     route = HotRoute(handler, SUFFIX, limits, budget, cors)
     route.by_certificate = access.by_certificate
     context = HttpContext(
-        inference, tasks, models, max_body_bytes=limit, budget=budget, cors=cors, access=access, regions=regions
+        inference,
+        tasks,
+        models,
+        max_body_bytes=limit,
+        max_json_bytes=settings.max_json_bytes,
+        budget=budget,
+        cors=cors,
+        access=access,
+        regions=regions,
     )
     config = uvicorn.Config(
         http_app(context),

@@ -47,6 +47,7 @@ class HttpContext:
         tasks: The asynchronous form of it.
         models: What may be served, and changes of it.
         max_body_bytes: Largest body of a request, before and after decompression (bytes).
+        max_json_bytes: Largest JSON in a body (bytes).
         budget: What the bodies of all requests may take together.
         cors: Other origins whose pages may call; None: none.
         access: Who may come in, and what is written down of those who manage.
@@ -60,6 +61,7 @@ class HttpContext:
     tasks: Tasks
     models: Models
     max_body_bytes: int
+    max_json_bytes: int = 16 * 1024 * 1024
     budget: Budget = field(default_factory=lambda: Budget(1 << 30))
     cors: Cors | None = None
     access: Access = field(default_factory=Access)
@@ -67,3 +69,8 @@ class HttpContext:
     started: float = field(default_factory=time.time)
     server: str = "pumice"
     version: str = __version__
+
+    @property
+    def most_of_json(self) -> int:
+        """Largest body that is JSON and nothing else (bytes)."""
+        return min(self.max_json_bytes, self.max_body_bytes)

@@ -82,7 +82,7 @@ class _Keys:
         return json_reply(made, 201, _NO_STORE)
 
     async def _read(self, request: Request, kind: type[T]) -> T:
-        body = await read_body(request, self._context.max_body_bytes)
+        body = await read_body(request, self._context.most_of_json)
         try:
             read = msgspec.json.decode(body or b"{}", type=kind)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

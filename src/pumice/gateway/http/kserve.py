@@ -131,7 +131,7 @@ class _KServe:
         return json_reply(answer, headers={MODEL_VERSION: result.version})
 
     async def _awake(self, request: Request, served: Served) -> tuple[ServedVersion, bytes]:
-        body = await read_body(request, self._context.max_body_bytes)
+        body = await read_body(request, self._context.most_of_json)
         deadline = deadline_in(request)
         # what was found before may be another one by now; from here on nothing comes between
         return await self._context.inference.awake(served.name, parameter(request, "version"), deadline), body

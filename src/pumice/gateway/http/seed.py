@@ -161,7 +161,7 @@ class _Seed:
         self._tasks = context.tasks
 
     async def predict(self, request: Request) -> Response:
-        wanted = _read(await read_body(request, self._context.max_body_bytes))
+        wanted = _read(await read_body(request, self._context.most_of_json))
         model = wanted.model or self._only_model()
         principal_of(request).permit(Verb.INFER, model)
         served = self._catalog.find(model, wanted.version)
@@ -190,7 +190,7 @@ class _Seed:
             if wait is None:
                 record = await self._tasks.get(task_id, caller)
             else:
-                await read_body(request, self._context.max_body_bytes)
+                await read_body(request, self._context.most_of_json)
                 record = await while_connected(request, self._tasks.wait(task_id, wait, caller))
         except TaskNotFound:
             return json_reply(NotFound(), 404)

@@ -52,6 +52,7 @@ PROTOCOL = "generate"
 EVENTS = "text/event-stream"
 
 _GROUP = "oip"
+_MOST_DIGITS = 18  # of a length that can be one; Python refuses to read thousands of them
 _MODEL_PATHS = ("/v2/models/{model}", "/v2/models/{model}/versions/{version}")
 
 Write = Callable[[InferResult], bytes]
@@ -74,7 +75,7 @@ class _Streaming:
 
     async def generate(self, request: Request) -> Response:
         with counted(self._find(request), PROTOCOL):
-            body = await read_body(request, self._context.max_body_bytes)
+            body = await read_body(request, self._context.most_of_json)
             served = await self._awake(request)
             wire = decode_generate(body, served.name, profile_of(served).signature)
             carry_headers(request, wire.request)
@@ -85,17 +86,20 @@ class _Streaming:
 
     async def generate_stream(self, request: Request) -> Response:
         self._find(request)
-        body = await read_body(request, self._context.max_body_bytes)
+        body = await read_body(request, self._context.most_of_json)
         served = await self._awake(request)
         wire = decode_generate(body, served.name, profile_of(served).signature)
         return await self._stream(request, served, wire, lambda part: encode_generated(part, wire.id))
 
     async def infer_stream(self, request: Request) -> Response:
         self._find(request)
-        body = await read_body(request, self._context.max_body_bytes)
         length = request.headers.get("inference-header-content-length")
-        if length is not None and not length.isdigit():
+        if length is not None and not (length.isascii() and length.isdigit() and len(length) <= _MOST_DIGITS):
             raise MalformedInput("header 'Inference-Header-Content-Length'", f"'{length[:32]}' is no number of bytes")
+        most = self._context.most_of_json
+        if length is not None and int(length) > most:
+            raise TooLarge("the JSON of the body", int(length), most)
+        body = await read_body(request, most if length is None else self._context.max_body_bytes)
         wire = decode_infer(body, None if length is None else int(length))
         if wire.binary_default or wire.binary or wire.shared:
             raise Unsupported(

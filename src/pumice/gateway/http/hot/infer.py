@@ -10,7 +10,7 @@ from urllib.parse import unquote
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
-from pumice.domain.errors import MalformedInput, ModelNotFound, ModelNotReady, Overloaded, PumiceError
+from pumice.domain.errors import MalformedInput, ModelNotFound, ModelNotReady, Overloaded, PumiceError, TooLarge
 from pumice.domain.request import InferRequest, InferResult
 from pumice.gateway.headers import choose_request_id, deadline_of
 from pumice.gateway.http.compression import COMPRESS_FROM, compress, decompress, negotiate
@@ -50,15 +50,23 @@ class InferHandler:
     Args:
         inference: The operation.
         max_body: Largest body after decompression (bytes).
+        max_json: Largest JSON in it (bytes).
         compress: Whether answers are compressed for callers that accept it.
         regions: Shared memory of callers; None: the operator has not allowed any.
     """
 
     def __init__(
-        self, inference: Inference, max_body: int, *, compress: bool = True, regions: Regions | None = None
+        self,
+        inference: Inference,
+        max_body: int,
+        max_json: int = 16 * 1024 * 1024,
+        *,
+        compress: bool = True,
+        regions: Regions | None = None,
     ) -> None:
         self._inference = inference
         self._max_body = max_body
+        self._max_json = max_json
         self._compress = compress
         self._regions = regions
         self._routes: dict[bytes, tuple[ServedVersion, FlatReader]] = {}
@@ -158,14 +166,20 @@ class InferHandler:
             exchange.hold(packed + len(body))
         length = notes.json_length
         if length is None:
+            self._check_json(len(body))
             text = body if isinstance(body, bytes) else bytes(body)  # a view would have binary tensors
             return reader.read(text) or decode_infer(text, None, self._memory_of(exchange, body))
         size = notes.json_size
         if size is None:
             raise MalformedInput("header 'Inference-Header-Content-Length'", f"'{length[:32]}' is no number of bytes")
+        self._check_json(size)
         if size == 0 and served.profile is not None:
             return decode_raw(body, served.profile.signature)
         return decode_infer(body, size, self._memory_of(exchange, body))
+
+    def _check_json(self, size: int) -> None:
+        if size > self._max_json:
+            raise TooLarge("the JSON of the body", size, self._max_json)
 
     def _memory_of(self, exchange: Exchange, body: bytes | memoryview = b"") -> CallersRegions | None:
         """What the caller has of shared memory; what is read of it counts like the body that it is in the place of."""
