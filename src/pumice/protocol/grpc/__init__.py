@@ -1,0 +1,1 @@
+"""What gRPC says within HTTP/2: messages, deadlines, statuses. No socket and no clock."""
