@@ -8,7 +8,7 @@ from pathlib import Path
 from pumice.domain.access import Verb
 from pumice.gateway.grpc.context import GrpcContext
 from pumice.gateway.grpc.health import Health
-from pumice.gateway.grpc.server import all_handlers
+from pumice.gateway.grpc.server import all_methods
 from pumice.gateway.grpc.verbs import VERBS, verb_of
 from pumice.gateway.http.app import HttpContext, all_endpoints
 from pumice.gateway.http.endpoint import Endpoint
@@ -35,8 +35,7 @@ def endpoints(home: Path) -> list[Endpoint]:
 async def methods() -> set[str]:
     inference = Inference(Catalog([]))
     context = GrpcContext(inference, models_of(inference.catalog))
-    handlers = all_handlers(context, Health(inference.catalog))
-    return {method for handler in handlers for method in handler._method_handlers}  # type: ignore[attr-defined]
+    return set(all_methods(context, Health(inference.catalog)))
 
 
 def test_liveness_and_readiness_alone_are_open(tmp_path: Path) -> None:

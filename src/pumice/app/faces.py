@@ -9,6 +9,7 @@ import json
 import os
 import signal
 from collections.abc import AsyncIterator
+from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     import uvicorn
 
     from pumice.gateway.grpc import GrpcServer
+    from pumice.gateway.http.budget import Budget
+    from pumice.gateway.http.hot.limits import HttpLimits
     from pumice.service.access.access import Access
     from pumice.service.inference import Inference
     from pumice.service.models import Models
@@ -47,26 +50,15 @@ def http_server(
     import uvicorn
 
     from pumice.gateway.http.app import HttpContext, http_app
-    from pumice.gateway.http.budget import Budget
     from pumice.gateway.http.cors import Cors
     from pumice.gateway.http.hot.exchange import Handler
     from pumice.gateway.http.hot.guard import Guard
     from pumice.gateway.http.hot.infer import SUFFIX, InferHandler
-    from pumice.gateway.http.hot.limits import HttpLimits
     from pumice.gateway.http.hot.protocol import hot_protocol
     from pumice.gateway.http.hot.route import HotRoute
 
     limit = settings.max_body_bytes
-    limits = HttpLimits(
-        max_body=limit,
-        max_connections=-(-settings.max_connections // settings.workers),
-        header_timeout=settings.header_timeout,
-        body_timeout=settings.body_timeout,
-        min_rate=settings.min_rate,
-        idle_timeout=settings.idle_timeout,
-        send_timeout=settings.send_timeout,
-    )
-    budget = Budget(-(-settings.max_inflight_bytes // settings.workers))
+    limits, budget = _limits(settings), _budget(-(-settings.max_inflight_bytes // settings.workers))
     cors = Cors(settings.cors_origins) if settings.cors_origins else None
     handler: Handler = InferHandler(inference, limit, settings.max_json_bytes, regions=regions)
     if access.doors is not None:
@@ -101,6 +93,29 @@ def http_server(
         config.load()
         config.ssl = access.certificates.context
     return uvicorn.Server(config)
+
+
+def _limits(settings: Settings) -> HttpLimits:
+    """What a connection may take, of HTTP and of gRPC alike."""
+    from pumice.gateway.http.hot.limits import HttpLimits
+
+    return HttpLimits(
+        max_body=settings.max_body_bytes,
+        max_connections=-(-settings.max_connections // settings.workers),
+        header_timeout=settings.header_timeout,
+        body_timeout=settings.body_timeout,
+        min_rate=settings.min_rate,
+        idle_timeout=settings.idle_timeout,
+        send_timeout=settings.send_timeout,
+    )
+
+
+@lru_cache(maxsize=1)
+def _budget(limit: int) -> Budget:
+    """The budget of this process: bodies of HTTP and messages of gRPC share it."""
+    from pumice.gateway.http.budget import Budget
+
+    return Budget(limit)
 
 
 def url_of(settings: Settings, port: int) -> str:
@@ -153,7 +168,11 @@ async def grpc_server(
     from pumice.gateway.grpc import GrpcContext, GrpcOptions, start_grpc
 
     options = GrpcOptions(
-        host=settings.host, port=settings.grpc_port, max_message_bytes=settings.max_body_bytes, shared=shared
+        host=settings.host,
+        port=settings.grpc_port,
+        limits=_limits(settings),
+        budget=_budget(-(-settings.max_inflight_bytes // settings.workers)),
+        shared=shared,
     )
     return await start_grpc(GrpcContext(inference, models, access, regions), options)
 

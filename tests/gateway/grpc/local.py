@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -13,6 +14,7 @@ from pumice.domain.request import InferRequest, InferResult
 from pumice.domain.signature import SignatureCheck
 from pumice.gateway.grpc import GrpcContext, GrpcOptions, GrpcServer, start_grpc
 from pumice.runtime.front.pulse import Pulse
+from pumice.runtime.front.ticket import Done, Ticket
 from pumice.runtime.front.version import ServedVersion
 from pumice.service.catalog import Catalog
 from pumice.service.inference import Inference
@@ -56,6 +58,19 @@ class LocalVersion(ServedVersion):
             raise ModelNotReady(self.name, self.reason)
         request.rows = self._signature.rows(request.inputs)
         return self.profile
+
+    def submit(self, request: InferRequest, done: Done) -> Ticket:
+        if self.failure is not None:
+            raise self.failure
+        ticket = Ticket(request, None, 0.0, done)
+        running = asyncio.ensure_future(self.infer(request))
+        running.add_done_callback(lambda over: None if over.cancelled() else ticket.succeed(over.result()))
+
+        def drop() -> None:
+            running.cancel()
+
+        ticket.on_cancel(drop)
+        return ticket
 
     async def infer(self, request: InferRequest) -> InferResult:
         self.seen.append(request)

@@ -16,7 +16,7 @@ import pytest
 from pumice.domain.errors import BadSetting, Overloaded
 from pumice.domain.request import InferRequest, InferResult
 from pumice.gateway.grpc import GrpcOptions
-from pumice.gateway.grpc.calls import address_of
+from pumice.gateway.http.hot.limits import HttpLimits
 from pumice.protocol.oip.proto import open_inference_pb2 as pb
 from tests.gateway.grpc.local import LocalVersion, serving
 from tests.support.models import Doubler
@@ -70,21 +70,6 @@ def test_the_callers_request_id_and_trace_context_are_used() -> None:
         assert served.seen[0].caller == "127.0.0.1"
 
     against_a_server(step)
-
-
-@pytest.mark.parametrize(
-    ("peer", "address"),
-    [
-        ("ipv4:192.0.2.7:52100", "192.0.2.7"),
-        ("ipv6:%5B2001:db8::1%5D:52100", "2001:db8::1"),
-        ("ipv6:[::1]:52100", "::1"),
-        ("unix:/run/pumice.sock", ""),
-        ("unix:", ""),
-        ("", ""),
-    ],
-)
-def test_a_caller_has_the_name_that_http_gives_it(peer: str, address: str) -> None:
-    assert address_of(peer) == address
 
 
 def test_a_call_without_an_id_gets_one_and_errors_tell_it_too() -> None:
@@ -220,7 +205,7 @@ def test_a_message_over_the_limit_is_refused() -> None:
         assert error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
         assert len(served.seen) == 1
 
-    against_a_server(step, options=GrpcOptions(port=0, max_message_bytes=1000))
+    against_a_server(step, options=GrpcOptions(port=0, limits=HttpLimits(max_body=1000)))
 
 
 def test_large_tensors_pass_in_both_directions_by_default() -> None:

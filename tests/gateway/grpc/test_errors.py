@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import grpc
 import pytest
 
 from pumice.domain import errors as e
 from pumice.gateway.grpc.errors import MAX_DETAILS, STATUSES, details_of, retry_metadata, status_of
+from pumice.protocol.grpc.status import StatusCode
 
 
 def below(kind: type[e.PumiceError]) -> Iterator[type[e.PumiceError]]:
@@ -23,12 +23,12 @@ def test_the_table_names_every_error_and_nothing_else() -> None:
 
 
 def test_no_error_is_a_success() -> None:
-    assert grpc.StatusCode.OK not in STATUSES.values()
+    assert StatusCode.OK not in STATUSES.values()
 
 
 @pytest.mark.parametrize("error", [e.ModelNotReady("m", "loading", 2.5), e.Overloaded("full", 2.5)])
 def test_what_is_unavailable_says_when_to_come_back(error: e.PumiceError) -> None:
-    assert status_of(error) is grpc.StatusCode.UNAVAILABLE
+    assert status_of(error) is StatusCode.UNAVAILABLE
     assert dict(retry_metadata(error)) == {"retry-after": "2.5", "grpc-retry-pushback-ms": "2500"}
 
 
@@ -40,7 +40,7 @@ def test_an_error_that_the_table_does_not_name_is_told_as_its_parent() -> None:
     class Special(e.ModelNotFound):
         pass
 
-    assert status_of(Special("m")) is grpc.StatusCode.NOT_FOUND
+    assert status_of(Special("m")) is StatusCode.NOT_FOUND
 
 
 def test_long_messages_are_cut() -> None:

@@ -1,57 +1,71 @@
-"""One call: its metadata and deadline on the way in, its status and trailers on the way out."""
+"""One call: its messages and deadline on the way in, its answer, status and trailers on the way out."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
-from collections.abc import Awaitable, Callable
-from functools import lru_cache
+from collections.abc import AsyncIterator, Coroutine
 from typing import TYPE_CHECKING
-from urllib.parse import unquote
-
-import grpc
 
 from pumice.domain.access import Verb
-from pumice.domain.errors import PumiceError
+from pumice.domain.errors import DeadlineExceeded, MalformedInput, Overloaded, PumiceError
 from pumice.domain.request import InferRequest
-from pumice.gateway.grpc.errors import details_of, retry_metadata, status_of
-from pumice.gateway.grpc.guard import PRINCIPAL, TARGET
-from pumice.gateway.headers import REQUEST_ID, TRACEPARENT, choose_request_id
+from pumice.gateway.grpc.errors import details_of, status_of
+from pumice.gateway.grpc.heads import Head
+from pumice.gateway.grpc.inbox import Inbox
+from pumice.gateway.grpc.methods import run_stream, unforeseen
+from pumice.gateway.grpc.replies import Reply
+from pumice.gateway.headers import choose_request_id
 from pumice.observe.stats import VersionStats
+from pumice.protocol.grpc.messages import PREFIX_BYTES, MessageFault, MessageReader
+from pumice.protocol.grpc.status import StatusCode, no_grpc
 
 if TYPE_CHECKING:
-    Context = grpc.aio.ServicerContext[bytes, bytes]
-    UnaryHandler = grpc.RpcMethodHandler[bytes, bytes]
-
-_log = logging.getLogger("pumice.gateway.grpc")
+    from pumice.gateway.grpc.connection import Connection
 
 
-class Call:
+class Call(Reply):
     """What an operation sees of its call, besides the message.
 
     Args:
-        context: gRPC's view of it.
+        connection: It came over this one.
+        number: Of its stream.
+        head: What its head says.
 
     Attributes:
-        principal: The caller, as the door knows it.
-        request_id: The caller's ``x-request-id``, or a new one.
-        target: What a management act is about, for the record.
-        traceparent: The caller's W3C trace context, or an empty string.
-        trailers: Metadata that end the call.
+        runs: Names of models that the caller was seen to be allowed to run.
+        began: When it came, on the monotonic clock (s).
+        came: Of its messages, with all that is around them (bytes).
+        deadline: Moment on the monotonic clock after which nobody waits (s), or None.
+        inbox: Messages for the operation, if the method streams.
     """
 
-    __slots__ = ("_context", "principal", "request_id", "target", "traceparent", "trailers")
+    __slots__ = ("_body", "_door", "_reader", "_task", "_uncredited", "began", "came", "deadline", "inbox", "runs")
 
-    def __init__(self, context: Context) -> None:
-        metadata = dict(context.invocation_metadata() or ())
-        self._context = context
-        self.principal = PRINCIPAL.get()
-        self.request_id = choose_request_id(str(metadata.get(REQUEST_ID, "")))
-        target = TARGET.get()
-        self.target = {} if target is None else target
-        self.traceparent = str(metadata.get(TRACEPARENT, ""))
-        self.trailers: tuple[tuple[str, str], ...] = ((REQUEST_ID, self.request_id),)
+    def __init__(self, connection: Connection, number: int, head: Head) -> None:
+        Reply.__init__(self, connection, number, head, choose_request_id(head.request_id))
+        self.runs = connection.runs
+        self.began = time.monotonic()
+        self.deadline = None if head.timeout is None else self.began + head.timeout
+        self.came = 0
+        self.inbox: Inbox | None = None
+        self._body: bytes | None = None  # whole, while the door is not open yet or the end is not here
+        self._reader: MessageReader | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._door: asyncio.Task[None] | None = None
+        self._uncredited = 0
+
+    @property
+    def traceparent(self) -> str:
+        """The caller's W3C trace context, or an empty string."""
+        return self.head.traceparent
+
+    @property
+    def half(self) -> bool:
+        """Its one message is still to come; never so of a method that streams."""
+        return self.inbox is None and not self.ended_in
+
+    # -- for operations
 
     def permit(self, verb: Verb, model: str) -> None:
         """Let the caller do something with a model.
@@ -68,54 +82,181 @@ class Call:
             request: The inference.
             now: The monotonic clock (s).
         """
+        del now
         request.request_id = self.request_id
-        request.caller = self.principal.caller or address_of(self._context.peer())
-        request.traceparent = self.traceparent
-        remaining: float | None = self._context.time_remaining()
-        if remaining is not None and (request.deadline is None or now + remaining < request.deadline):
-            request.deadline = now + remaining
+        request.caller = self.principal.caller or self.connection.address
+        request.traceparent = self.head.traceparent
+        deadline = self.deadline
+        if deadline is not None and (request.deadline is None or deadline < request.deadline):
+            request.deadline = deadline
 
+    def requests(self) -> AsyncIterator[bytes]:
+        """The messages of the caller, as they come."""
+        assert self.inbox is not None  # noqa: S101 - made before its operation runs
+        return self.inbox
 
-@lru_cache(maxsize=4096)
-def address_of(peer: str) -> str:
-    """Return the address in gRPC's word for a peer, as HTTP names it, so that a caller is the same on both.
+    def spawn(self, work: Coroutine[None, None, None]) -> None:
+        """Run what answers the call as a task, which ends with the call."""
+        loop = asyncio.get_running_loop()
+        self._task = loop.create_task(work)
+        if self.deadline is not None:
+            timer = loop.call_later(self.deadline - time.monotonic(), self.late)
+            self._task.add_done_callback(lambda _: timer.cancel())
 
-    Args:
-        peer: For example ``ipv4:127.0.0.1:52100``, ``ipv6:%5B::1%5D:52100`` or ``unix:``.
-    """
-    family, _, place = peer.partition(":")
-    if family not in {"ipv4", "ipv6"}:
-        return ""
-    return unquote(place.rpartition(":")[0]).strip("[]")
+    # -- what HTTP/2 tells
 
+    def start(self) -> None:
+        """Refuse the call, or let it come in."""
+        head = self.head
+        if head.http_status:
+            self.connection.session.end(self, no_grpc(head.http_status))
+            self.over()
+        elif head.refusal is not None:
+            self.end(*head.refusal, ())
+        else:
+            self._enter()
 
-Operation = Callable[[bytes, Call], Awaitable[bytes]]
-"""Answers the bytes of one message with those of another; raises errors of `pumice.domain.errors`."""
-
-
-def unary(operation: Operation) -> UnaryHandler:
-    """Make an operation a method of one message in and one out.
-
-    Messages stay bytes on the way to the operation, so that one that cannot be read is the caller's fault
-    (INVALID_ARGUMENT) and not, as with gRPC's own deserializers, the server's.
-    """
-
-    async def handle(body: bytes, context: Context) -> bytes:
-        call = Call(context)
-        told: PumiceError | None = None
+    def _enter(self) -> None:
+        guard = self.connection.common.guard
         try:
-            answer = await operation(body, call)
-        except PumiceError as error:
-            told = error
-        except Exception as error:  # noqa: BLE001 - the boundary: logged whole, told generically
-            _log.error("request failed unexpectedly", exc_info=error, extra={"request_id": call.request_id})
-            told = PumiceError()
-        if told is not None:
-            await context.abort(status_of(told), details_of(told), call.trailers + retry_metadata(told))
-        context.set_trailing_metadata(call.trailers)
-        return answer
+            waiting = None if guard is None else guard.enter(self)
+        except Exception as error:  # noqa: BLE001 - the boundary: what is not ours is logged whole, told generically
+            self.turn_away(error)
+            return
+        method = self.head.method
+        assert method is not None  # noqa: S101 - else it was refused
+        if method.stream is not None:
+            self.inbox = Inbox(self._taken)
+        if waiting is not None:
+            self._door = asyncio.get_running_loop().create_task(self._wait(waiting))
+        elif method.stream is not None:
+            self.spawn(run_stream(method.stream, self))
 
-    return grpc.unary_unary_rpc_method_handler(handle)
+    async def _wait(self, waiting: Coroutine[None, None, None]) -> None:
+        try:
+            await waiting
+        except Exception as error:  # noqa: BLE001 - as above
+            self.turn_away(error)
+            return
+        self._door = None
+        method = self.head.method
+        assert method is not None  # noqa: S101 - as above
+        if self.ended_out:
+            return
+        if method.stream is not None:
+            self.spawn(run_stream(method.stream, self))
+        elif self._body is not None and method.take is not None:
+            method.take(self, self._body)
+
+    def received(self, piece: bytes, *, ended: bool) -> None:
+        """Take a piece of the request."""
+        size = len(piece) - PREFIX_BYTES
+        if (
+            ended
+            and self._reader is None
+            and self.inbox is None
+            and size >= 0
+            and piece[0] == 0
+            and int.from_bytes(piece[1:PREFIX_BYTES]) == size <= self.connection.common.max_message
+        ):
+            self._whole(piece[PREFIX_BYTES:])
+            return
+        try:
+            self._collect(piece, ended=ended)
+        except MessageFault as fault:
+            code = StatusCode.INVALID_ARGUMENT
+            if fault.too_large or fault.unknown:
+                code = StatusCode.RESOURCE_EXHAUSTED if fault.too_large else StatusCode.UNIMPLEMENTED
+            self.cut(code, fault.why)
+        except PumiceError as error:
+            self.cut(status_of(error), details_of(error))
+
+    def _collect(self, piece: bytes, *, ended: bool) -> None:
+        if self._reader is None:
+            self._reader = MessageReader(self.head.coding, self.connection.common.max_message)
+        self.came += len(piece)
+        messages = self._reader.feed(piece) if piece else []
+        inbox = self.inbox
+        for message in messages:
+            if inbox is not None:
+                inbox.put(message)
+            elif self._body is None:
+                self._body = message
+            else:
+                raise MalformedInput("request", "a second message; this method takes one")
+        waiting = inbox.size if inbox is not None else len(self._body or b"")
+        self.hold(self._reader.held + waiting)
+        if ended and self._reader.held:
+            raise MalformedInput("request", "it ends within a message")
+        self._uncredited += len(piece)
+        self._taken()
+        if not ended:
+            return
+        if inbox is not None:
+            inbox.end()
+        elif self._body is None:
+            raise MalformedInput("request", "it has no message")
+        else:
+            self._whole(self._body)
+
+    def _taken(self) -> None:
+        """Let the caller send more, if not too much waits already."""
+        if self.inbox is not None:
+            if self.inbox.size > self.connection.common.window // 2:
+                return
+            if self._reader is not None:
+                self.hold(self._reader.held + self.inbox.size)
+        if self._uncredited:
+            self.connection.session.credit(self, self._uncredited)
+            self._uncredited = 0
+            self.connection.touch()
+
+    def _whole(self, body: bytes) -> None:
+        if self._door is not None:
+            self._body = body
+            return
+        self._body = self._reader = None
+        method = self.head.method
+        if method is not None and method.take is not None:
+            method.take(self, body)
+
+    def gone(self) -> None:
+        """The caller has gone, or has broken the call off: work nobody waits for is not done."""
+        self._stop()
+        self.hold(0)
+
+    def late(self) -> None:
+        """The deadline has passed."""
+        if not self.ended_out:
+            self.cut(StatusCode.DEADLINE_EXCEEDED, details_of(DeadlineExceeded("the call's deadline")))
+
+    def cut(self, code: StatusCode, details: str) -> None:
+        """End the call, whatever is being done for it."""
+        self.outbox = None
+        self.end(code, details, self.trailers)
+        self._stop()
+
+    def stopping(self) -> None:
+        """The server ends, and waits no longer."""
+        error = Overloaded("the server is stopping")
+        self.cut(status_of(error), details_of(error))
+
+    def turn_away(self, error: Exception) -> None:
+        """Refuse a call at the door."""
+        told = error if isinstance(error, PumiceError) else unforeseen(error, self)
+        if self.head.verb is Verb.MANAGE and self.connection.common.audit is not None:
+            self.spawn(self.conclude(b"", told))
+        else:
+            self.fail(told)
+
+    def _stop(self) -> None:
+        abandoned, self.abandoned = self.abandoned, None
+        if abandoned is not None:
+            abandoned()
+        for task in (self._task, self._door):
+            if task is not None:
+                task.cancel()
+        self.drained()
 
 
 class Counted:
@@ -142,5 +283,5 @@ class Counted:
 
 def _code_of(error: BaseException) -> str:
     if isinstance(error, asyncio.CancelledError):
-        return grpc.StatusCode.CANCELLED.name
+        return StatusCode.CANCELLED.name
     return status_of(error if isinstance(error, PumiceError) else PumiceError()).name

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from grpc import StatusCode
-
 from pumice.domain import errors as e
+from pumice.protocol.grpc.status import StatusCode
 
 STATUSES: Mapping[type[e.PumiceError], StatusCode] = MappingProxyType(
     {

@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import suppress
-from typing import TYPE_CHECKING
 
-import grpc
 from grpc_health.v1 import health_pb2 as pb
 
-from pumice.domain.errors import MalformedInput, ModelNotFound
+from pumice.domain.errors import ModelNotFound
 from pumice.gateway.grpc import open_inference, text
-from pumice.gateway.grpc.calls import Call, unary
-from pumice.gateway.grpc.errors import details_of, status_of
+from pumice.gateway.grpc.calls import Call
+from pumice.gateway.grpc.methods import Method, Methods, named, unary
 from pumice.protocol.oip.grpc_codec import parse_message
 from pumice.service.catalog import Catalog
-
-if TYPE_CHECKING:
-    from pumice.gateway.grpc.calls import Context
 
 SERVICE = "grpc.health.v1.Health"
 
@@ -42,10 +37,9 @@ class Health:
         self._catalog = catalog
         self._stopping = asyncio.Event()
 
-    def handler(self) -> grpc.GenericRpcHandler[bytes, bytes]:
+    def methods(self) -> Methods:
         """Give the service to a server."""
-        watch = grpc.unary_stream_rpc_method_handler(self.watch)
-        return grpc.method_handlers_generic_handler(SERVICE, {"Check": unary(self.check), "Watch": watch})
+        return named(SERVICE, {"Check": unary(self.check), "Watch": Method(stream=self.watch)})
 
     def stop(self) -> None:
         """Answer NOT_SERVING from now on, and end the streams."""
@@ -64,12 +58,10 @@ class Health:
         answer: bytes = pb.HealthCheckResponse(status=status).SerializeToString()
         return answer
 
-    async def watch(self, body: bytes, context: Context) -> AsyncIterator[bytes]:
+    async def watch(self, requests: AsyncIterator[bytes], call: Call) -> AsyncGenerator[bytes, None]:
         """The state of one service, and again each time that it has changed."""
-        try:
-            service = parse_message(pb.HealthCheckRequest, body).service
-        except MalformedInput as error:
-            await context.abort(status_of(error), details_of(error))
+        del call
+        service = parse_message(pb.HealthCheckRequest, await anext(requests, b"")).service
         told = None
         while True:
             stopping = self._stopping.is_set()

@@ -2,32 +2,28 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable
-
-import grpc
 
 from pumice.__about__ import __version__
 from pumice.domain.access import Verb
 from pumice.domain.errors import ModelNotReady
 from pumice.domain.signature import Tensor
-from pumice.gateway.grpc.calls import Call, Counted, Operation, unary
+from pumice.gateway.grpc.calls import Call
 from pumice.gateway.grpc.context import GrpcContext
+from pumice.gateway.grpc.infer import Infer
+from pumice.gateway.grpc.methods import Methods, Operation, named, unary
 from pumice.gateway.grpc.repository import Repository
-from pumice.gateway.grpc.shared_memory import SharedMemory, memory_of, read_wire
+from pumice.gateway.grpc.shared_memory import SharedMemory
 from pumice.gateway.grpc.streaming import StreamInfer
 from pumice.gateway.grpc.triton import Description
 from pumice.protocol.oip import grpc_codec
 from pumice.protocol.oip.proto import open_inference_pb2 as pb
 from pumice.protocol.oip.shared import EXTENSION as SHARED_MEMORY
-from pumice.protocol.oip.types import check_outputs
 
 SERVICE = "inference.GRPCInferenceService"
 
 EXTENSIONS = ("parameters", "model_configuration", "model_repository", "statistics")
 """Extensions of the protocol that are always spoken, in Triton's words."""
-
-PROTOCOL = "grpc"
 
 
 class OpenInference:
@@ -42,10 +38,9 @@ class OpenInference:
         self._inference = context.inference
         self._catalog = context.inference.catalog
 
-    def handler(self) -> grpc.GenericRpcHandler[bytes, bytes]:
+    def methods(self) -> Methods:
         """Give the service to a server; methods that are not here answer UNIMPLEMENTED."""
         operations: dict[str, Operation] = {
-            "ModelInfer": self.infer,
             "ModelReady": self.model_ready,
             "ModelMetadata": self.model_metadata,
             "ServerLive": self.server_live,
@@ -56,23 +51,9 @@ class OpenInference:
             **Description(self._inference).operations(),
         }
         methods = {name: unary(run) for name, run in operations.items()}
+        methods["ModelInfer"] = Infer(self._inference, self._context.regions).method()
         methods["ModelStreamInfer"] = StreamInfer(self._context).method()
-        return grpc.method_handlers_generic_handler(SERVICE, methods)
-
-    async def infer(self, body: bytes, call: Call) -> bytes:
-        """Run one inference."""
-        message = grpc_codec.parse_message(pb.ModelInferRequest, body)
-        call.permit(Verb.INFER, message.model_name)
-        served = self._catalog.find(message.model_name, message.model_version)
-        with Counted(served.stats, PROTOCOL), memory_of(call, self._context.regions) as memory:
-            wire = read_wire(message, memory)
-            if wire.outputs and served.profile is not None:
-                check_outputs(wire, served.name, served.profile.signature)
-            now = time.monotonic()
-            wire.start(now)
-            call.carry(wire.request, now)
-            result = await self._inference.infer(message.model_name, message.model_version, wire.request)
-            return grpc_codec.encode_result(result, wire)
+        return named(SERVICE, methods)
 
     async def server_live(self, _body: bytes, _call: Call) -> bytes:
         """The process answers."""

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from pumice.domain.access import Verb
 from pumice.domain.errors import MalformedInput
-from pumice.gateway.grpc.calls import Call, Operation
+from pumice.gateway.grpc.calls import Call
+from pumice.gateway.grpc.methods import Operation
 from pumice.protocol.oip import grpc_codec
 from pumice.protocol.oip.proto import open_inference_pb2 as pb
 

@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
-
-import grpc
+import asyncio
+import socket
+from dataclasses import dataclass, field
 
 from pumice.domain.errors import BadSetting
 from pumice.gateway.grpc import health, open_inference, reflection, text
+from pumice.gateway.grpc.common import Common
+from pumice.gateway.grpc.connection import Connection
 from pumice.gateway.grpc.context import GrpcContext
-from pumice.gateway.grpc.guard import Guarded
-from pumice.service.access.tls import Certificates
+from pumice.gateway.grpc.methods import Methods
+from pumice.gateway.http.budget import Budget
+from pumice.gateway.http.hot.limits import LINGER_S, HttpLimits
 
-_LIMITS = (
-    ("grpc.max_concurrent_streams", 1024),  # calls of one connection at once; more wait at the caller
-    ("grpc.max_metadata_size", 16 * 1024),
-    ("grpc.absolute_max_metadata_size", 64 * 1024),
-    # who pings more often than this is cut off; gRPC's own limit of 5 min cuts off Triton's clients
-    ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
-    # a caller that does not answer a ping is gone
-    ("grpc.keepalive_time_ms", 60_000),
-    ("grpc.keepalive_timeout_ms", 20_000),
-)
-"""Limits of connections, in gRPC's words."""
+_BACKLOG = 4096
+_LOOK_S = 0.02
+"""How often it is looked whether all connections are closed, when the server stops (s)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +27,15 @@ class GrpcOptions:
     Attributes:
         host: Address to listen on.
         port: Port; 0: any free one.
-        max_message_bytes: Largest message of a caller (bytes).
+        limits: What connections may take; bodies are messages.
+        budget: What all bodies may take together, those of HTTP included.
         shared: Other processes of the server listen on the port too; the system gives each connection to one of them.
     """
 
     host: str = "127.0.0.1"
     port: int = 8001
-    max_message_bytes: int = 64 * 1024 * 1024
+    limits: HttpLimits = field(default_factory=HttpLimits)
+    budget: Budget = field(default_factory=lambda: Budget(1024 * 1024 * 1024))
     shared: bool = False
 
 
@@ -47,16 +43,18 @@ class GrpcServer:
     """A server that answers. `start_grpc` makes it.
 
     Args:
-        server: gRPC's own.
-        checks: Its health service.
+        listener: Accepts connections.
+        common: What they share.
+        checks: The health service.
         port: The port that it listens on.
 
     Attributes:
         port: The port that it listens on.
     """
 
-    def __init__(self, server: grpc.aio.Server, checks: health.Health, port: int) -> None:
-        self._server = server
+    def __init__(self, listener: asyncio.Server, common: Common, checks: health.Health, port: int) -> None:
+        self._listener = listener
+        self._common = common
         self._health = checks
         self.port = port
 
@@ -67,7 +65,21 @@ class GrpcServer:
             grace: Longest wait for them (s); what still runs then is cancelled.
         """
         self._health.stop()
-        await self._server.stop(grace)
+        self._listener.close()
+        open_now = self._common.connections
+        for connection in list(open_now):
+            connection.leave()
+        await _until_closed(open_now, grace)
+        for connection in list(open_now):
+            connection.cut()
+        await _until_closed(open_now, LINGER_S + _LOOK_S)
+
+
+async def _until_closed(connections: set[Connection], limit: float) -> None:
+    loop = asyncio.get_running_loop()
+    until = loop.time() + limit
+    while connections and loop.time() < until:
+        await asyncio.sleep(_LOOK_S)
 
 
 async def start_grpc(context: GrpcContext, options: GrpcOptions) -> GrpcServer:
@@ -81,51 +93,51 @@ async def start_grpc(context: GrpcContext, options: GrpcOptions) -> GrpcServer:
         BadSetting: The port cannot be had.
     """
     checks = health.Health(context.inference.catalog)
-    access = context.access
-    server = grpc.aio.server(
-        handlers=[Guarded(service, access) for service in all_handlers(context, checks)],
-        options=[
-            ("grpc.max_receive_message_length", options.max_message_bytes),
-            # unless it is shared, a second server on the same port would take half of the calls
-            ("grpc.so_reuseport", int(options.shared)),
-            *_LIMITS,
-        ],
+    common = Common(all_methods(context, checks), context.access, options.limits, options.budget)
+    sock = _bound(options)
+    certificates = context.access.certificates
+    listener = await asyncio.get_running_loop().create_server(
+        lambda: Connection(common),
+        sock=sock,
+        backlog=_BACKLOG,
+        ssl=None if certificates is None else certificates.grpc_context,
+        ssl_handshake_timeout=None if certificates is None else options.limits.header_timeout,
     )
-    host = f"[{options.host}]" if ":" in options.host else options.host
+    return GrpcServer(listener, common, checks, sock.getsockname()[1])
+
+
+def _bound(options: GrpcOptions) -> socket.socket:
     try:
-        port = _listen(server, f"{host}:{options.port}", access.certificates)
-    except RuntimeError:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            options.host, options.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        sock = socket.socket(family, kind, protocol)
+        try:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if options.shared:
+                # only then: else a second server on the same port would take half of the calls
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            sock.bind(address)
+        except OSError:
+            sock.close()
+            raise
+    except OSError:
         allowed = f"a port on {options.host} that is free; 0 takes any"
         raise BadSetting("grpc_port", str(options.port), allowed) from None
-    await server.start()
-    return GrpcServer(server, checks, port)
+    sock.setblocking(False)
+    return sock
 
 
-def _listen(server: grpc.aio.Server, address: str, certificates: Certificates | None) -> int:
-    if certificates is None:
-        return server.add_insecure_port(address)
-
-    def newest() -> grpc.ServerCertificateConfiguration:
-        pair = certificates.current
-        return grpc.ssl_server_certificate_configuration([(pair.key, pair.cert)], pair.client_ca)
-
-    # asked at every handshake
-    credentials = grpc.dynamic_ssl_server_credentials(newest(), newest, certificates.asks_clients)
-    return server.add_secure_port(address, credentials)
-
-
-def all_handlers(context: GrpcContext, checks: health.Health) -> list[grpc.GenericRpcHandler[Any, Any]]:
-    """List every service; what its methods ask of a caller is in `pumice.gateway.grpc.verbs`.
-
-    Generic handlers only: gRPC waits on one future for each registered method, at every call.
+def all_methods(context: GrpcContext, checks: health.Health) -> Methods:
+    """List every method; what they ask of a caller is in `pumice.gateway.grpc.verbs`.
 
     Args:
         context: What the methods work with.
         checks: The health service.
     """
-    return [
-        open_inference.OpenInference(context).handler(),
-        text.TextService(context.inference).handler(),
-        checks.handler(),
-        *reflection.handlers((open_inference.SERVICE, text.SERVICE, health.SERVICE)),
-    ]
+    return {
+        **open_inference.OpenInference(context).methods(),
+        **text.TextService(context.inference).methods(),
+        **checks.methods(),
+        **reflection.Reflection((open_inference.SERVICE, text.SERVICE, health.SERVICE)).methods(),
+    }

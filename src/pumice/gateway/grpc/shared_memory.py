@@ -6,7 +6,8 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
 from pumice.domain.errors import Unsupported
-from pumice.gateway.grpc.calls import Call, Operation
+from pumice.gateway.grpc.calls import Call
+from pumice.gateway.grpc.methods import Operation
 from pumice.protocol.oip import grpc_codec
 from pumice.protocol.oip.proto import open_inference_pb2 as pb
 from pumice.protocol.oip.types import WireRequest, bind_outputs

@@ -9,23 +9,18 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
-from typing import TYPE_CHECKING
-
-import grpc
 
 from pumice.domain.access import Verb
 from pumice.domain.errors import PumiceError
 from pumice.gateway.grpc.calls import Call, Counted
 from pumice.gateway.grpc.context import GrpcContext
 from pumice.gateway.grpc.errors import details_of
+from pumice.gateway.grpc.methods import Method
 from pumice.gateway.grpc.shared_memory import memory_of, read_wire
 from pumice.protocol.oip import grpc_codec
 from pumice.protocol.oip.proto import open_inference_pb2 as pb
-
-if TYPE_CHECKING:
-    from pumice.gateway.grpc.calls import Context
 
 PROTOCOL = "grpc-stream"
 """Label of this face in the metrics."""
@@ -50,19 +45,17 @@ class StreamInfer:
         self._inference = context.inference
         self._regions = context.regions
 
-    def method(self) -> grpc.RpcMethodHandler[bytes, bytes]:
+    def method(self) -> Method:
         """Give the method to a service."""
-        return grpc.stream_stream_rpc_method_handler(self.stream_infer)
+        return Method(stream=self.stream_infer)
 
-    async def stream_infer(self, requests: AsyncIterator[bytes], context: Context) -> AsyncIterator[bytes]:
+    async def stream_infer(self, requests: AsyncIterator[bytes], call: Call) -> AsyncGenerator[bytes, None]:
         """Answer the requests of one stream."""
-        call = Call(context)
         answers: asyncio.Queue[bytes | None] = asyncio.Queue(_WAITING)
         running = asyncio.ensure_future(self._run_all(requests, call, answers))
         try:
             while (answer := await answers.get()) is not None:
                 yield answer
-            context.set_trailing_metadata(call.trailers)
         finally:
             running.cancel()
             await asyncio.gather(running, return_exceptions=True)

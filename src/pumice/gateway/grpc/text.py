@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 
-import grpc
 import numpy as np
 
 from pumice.domain.access import Verb
@@ -13,7 +12,8 @@ from pumice.domain.errors import MalformedInput, ModelNotReady, Unsupported
 from pumice.domain.model import Profile
 from pumice.domain.request import InferRequest, InferResult
 from pumice.domain.signature import Tensor
-from pumice.gateway.grpc.calls import Call, Counted, unary
+from pumice.gateway.grpc.calls import Call, Counted
+from pumice.gateway.grpc.methods import Methods, named, unary
 from pumice.gateway.headers import MODEL_VERSION
 from pumice.protocol.oip.grpc_codec import parse_message
 from pumice.protocol.seed.model_service_pb2 import PredictRequest, PredictResponse
@@ -34,9 +34,9 @@ class TextService:
         self._inference = inference
         self._catalog = inference.catalog
 
-    def handler(self) -> grpc.GenericRpcHandler[bytes, bytes]:
+    def methods(self) -> Methods:
         """Give the service to a server."""
-        return grpc.method_handlers_generic_handler(SERVICE, {"Predict": unary(self.predict)})
+        return named(SERVICE, {"Predict": unary(self.predict)})
 
     async def predict(self, body: bytes, call: Call) -> bytes:
         """Run one text."""

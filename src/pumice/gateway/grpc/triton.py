@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pumice.domain.access import EVERY, Verb
-from pumice.gateway.grpc.calls import Call, Operation
+from pumice.gateway.grpc.calls import Call
+from pumice.gateway.grpc.methods import Operation
 from pumice.protocol.oip import grpc_codec
 from pumice.protocol.oip.proto import open_inference_pb2 as pb
 from pumice.service.description import config_of, statistics_of

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from typing import Generic, TypeVar
 
 from pumice.protocol.http2.frames import frame_head, goaway_frame, headers_frame, rst_frame, window_frame
@@ -55,7 +56,7 @@ class Outgoing(Generic[S]):
         self.answered = 0
         self.last = 0
 
-    def answer(self, stream: S, head: bytes, data: list[bytes], tail: bytes) -> None:
+    def answer(self, stream: S, head: bytes, data: Sequence[bytes], tail: bytes) -> None:
         """Send a whole answer.
 
         Args:

@@ -50,7 +50,7 @@ from pumice.protocol.http2.values import (
 
 _PING_BYTES = 8
 _FORGIVEN_FOR_ANSWER = 4
-"""Frames that ask for no work and are forgiven for each request that was answered: the peer may ping and give windows."""
+"""Frames that ask for no work, forgiven for each request that was answered: the peer may ping and give windows."""
 _FORGIVEN_EACH = 4 * 1024
 """One more is forgiven for so much data that was sent (bytes)."""
 

@@ -123,7 +123,7 @@ def encode_result(result: InferResult, wire: WireRequest) -> bytes:
             continue
         pieces.append(_output_head(name, datatype, array.shape))
         data = join_bytes(array) if datatype == BYTES else np.ascontiguousarray(array)
-        contents += (_RAW_OUTPUT_TAG, _varint(len(data) if isinstance(data, bytes) else data.nbytes), data)
+        contents += (_RAW_OUTPUT_TAG, varint(len(data) if isinstance(data, bytes) else data.nbytes), data)
     return b"".join(pieces + contents)
 
 
@@ -141,7 +141,7 @@ def encode_stream_part(answer: bytes, *, final: bool) -> bytes:
         final: It is known to be the last of its request.
     """
     mark = _FINAL if final else _NOT_FINAL
-    return b"".join((_INFER_RESPONSE_TAG, _varint(len(answer) + len(mark)), answer, mark))
+    return b"".join((_INFER_RESPONSE_TAG, varint(len(answer) + len(mark)), answer, mark))
 
 
 def encode_stream_final(model: str, version: str, request_id: str) -> bytes:
@@ -252,7 +252,8 @@ def _refuse_extensions(what: str, parameters: Mapping[str, InferParameter]) -> N
         raise Unsupported(f"'{_CLASSIFICATION}' of {what}", "take the whole tensor and sort it")
 
 
-def _varint(number: int) -> bytes:
+def varint(number: int) -> bytes:
+    """Write a number >= 0 as protobuf does."""
     digits = bytearray()
     while number > 0x7F:
         digits.append(number & 0x7F | 0x80)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,9 @@ from pumice.domain.errors import BadArtefact
 
 LOOK_EVERY_S = 1.0
 """How often the files are looked at (s)."""
+
+HTTP, GRPC = "http/1.1", "h2"
+"""What is spoken on the two ports, in the words of ALPN."""
 
 _log = logging.getLogger("pumice.access")
 
@@ -39,7 +43,7 @@ class Pair:
     cert: bytes
     key: bytes
     client_ca: bytes | None
-    context: ssl.SSLContext
+    contexts: Mapping[str, ssl.SSLContext]
 
 
 class Certificates:
@@ -59,14 +63,17 @@ class Certificates:
         self._files = files
         self._seen = self._stamp()
         self.current = self._load()
-        self._served = self._context()
-        # asked at the beginning of every handshake, whether or not the client names a server
-        self._served.sni_callback = self._choose
+        self._served = {protocol: self._listening(protocol) for protocol in (HTTP, GRPC)}
 
     @property
     def context(self) -> ssl.SSLContext:
-        """For listening sockets: each new connection has the newest certificates."""
-        return self._served
+        """For listening sockets of HTTP: each new connection has the newest certificates."""
+        return self._served[HTTP]
+
+    @property
+    def grpc_context(self) -> ssl.SSLContext:
+        """The same for sockets of gRPC."""
+        return self._served[GRPC]
 
     @property
     def asks_clients(self) -> bool:
@@ -92,23 +99,29 @@ class Certificates:
         else:
             _log.info("new certificates are in use", extra={"file": str(self._files.cert)})
 
-    def _choose(self, connection: ssl.SSLObject, _name: str | None, _context: ssl.SSLContext) -> None:
-        connection.context = self.current.context
+    def _listening(self, protocol: str) -> ssl.SSLContext:
+        def choose(connection: ssl.SSLObject, _name: str | None, _context: ssl.SSLContext) -> None:
+            connection.context = self.current.contexts[protocol]
+
+        made = self._context(protocol)
+        # asked at the beginning of every handshake, whether or not the client names a server
+        made.sni_callback = choose
+        return made
 
     def _load(self) -> Pair:
         files = self._files
-        context = self._context()
+        contexts = {protocol: self._context(protocol) for protocol in (HTTP, GRPC)}
         try:
             ca = files.client_ca.read_bytes() if files.client_ca else None
-            return Pair(files.cert.read_bytes(), files.key.read_bytes(), ca, context)
+            return Pair(files.cert.read_bytes(), files.key.read_bytes(), ca, contexts)
         except OSError as error:
             raise _unusable(files.cert, error) from error
 
-    def _context(self) -> ssl.SSLContext:
+    def _context(self, protocol: str) -> ssl.SSLContext:
         files = self._files
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
-        context.set_alpn_protocols(["http/1.1"])
+        context.set_alpn_protocols([protocol])
         try:
             context.load_cert_chain(files.cert, files.key)
             if files.client_ca is not None:
