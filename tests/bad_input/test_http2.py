@@ -185,7 +185,9 @@ def test_calls_that_are_begun_only_to_be_broken_off(small: RunningServer) -> Non
     def one(index: int) -> bytes:
         stream = 2 * index + 1
         opening = frame(HEADERS, END_HEADERS, stream, again if index else first)
-        return opening + frame(DATA, END_STREAM, stream, message(good("gated"))) + frame(RST_STREAM, 0, stream, number(8))
+        return (
+            opening + frame(DATA, END_STREAM, stream, message(good("gated"))) + frame(RST_STREAM, 0, stream, number(8))
+        )
 
     assert flood(small, one) == CALM
     until(lambda: metric(small.url, "pumice_inflight_requests") == 0)

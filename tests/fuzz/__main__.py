@@ -26,7 +26,7 @@ def one(name: str, seconds: int) -> None:
         for number, seed in enumerate(harnesses.SEEDS[name]):
             Path(found, f"seed{number}").write_bytes(seed)
         arguments = [sys.argv[0], f"-max_total_time={seconds}", "-max_len=4096", "-timeout=10", "-rss_limit_mb=2048"]
-        crashes = f"-artifact_prefix={tempfile.gettempdir()}/pumice-fuzz-{name}-"
+        crashes = f"-artifact_prefix={tempfile.gettempdir()}/pumice-fuzz-{name.replace('/', '-')}-"
         atheris.Setup([*arguments, crashes, found], lambda data: harnesses.run(name, data))
         atheris.Fuzz()
 

@@ -21,7 +21,15 @@ from pumice.gateway.http import compression
 from pumice.protocol import frames, json_keys, kserve_v1, stream_frames
 from pumice.protocol.frame_reader import FrameReader, NonsenseReceived
 from pumice.protocol.frames import PREFIX
+from pumice.protocol.grpc.heads import HeadFault, read_head
+from pumice.protocol.grpc.messages import MessageFault, MessageReader
+from pumice.protocol.http2.frames import Splitter
+from pumice.protocol.http2.header_blocks import BlockReader, Fields, literal
+from pumice.protocol.http2.session import Session
+from pumice.protocol.http2.streams import Stream
+from pumice.protocol.http2.values import PREFACE, ConnectionFault, Limits
 from pumice.protocol.oip import client_codec, flat_json, generate, grpc_codec, json_codec, shared, tensors
+from pumice.protocol.oip.grpc_heads import Heads
 from pumice.protocol.oip.proto import open_inference_pb2 as pb
 
 LIMIT = 1 << 20
@@ -140,6 +148,86 @@ def settings(data: bytes) -> None:
     load_settings({key: value}, None, {})
 
 
+def grpc_heads(data: bytes) -> None:
+    """What is remembered of one request changes nothing in what another says."""
+    heads = Heads()
+    heads.read(SEEDS["grpc_heads"][0])
+    for _ in range(2):
+        asked = heads.read(data)
+        plain = grpc_codec.parse_message(pb.ModelInferRequest, data)
+        assert (asked.model, asked.version, asked.wire.id) == (plain.model_name, plain.model_version, plain.id)
+
+
+def http2_frames(data: bytes) -> None:
+    splitter, half = Splitter(LIMIT), len(data) // 2
+    with suppress(ConnectionFault):
+        got = splitter.feed(PREFACE + data[:half]) + splitter.feed(data[half:])
+        assert sum(9 + len(payload) for _, _, _, payload in got) + splitter.half == len(data)
+
+
+def header_blocks(data: bytes) -> None:
+    reader = BlockReader(4096)
+    with suppress(ConnectionFault):
+        for _ in range(2):
+            assert reader.read(data).size <= 4096
+
+
+class _Fuzzed(Stream):
+    """A stream that is answered at once when it is whole."""
+
+    def __init__(self, number: int, _fields: Fields) -> None:
+        super().__init__(number)
+
+    def start(self) -> None:
+        pass
+
+    def received(self, piece: bytes, *, ended: bool) -> None:
+        if ended:
+            self.session.answer(self, _HEAD, [piece, bytes(20_000)], _HEAD)
+        else:
+            self.session.credit(self, len(piece))
+
+    def gone(self) -> None:
+        assert self.number not in self.session.streams
+
+    def drained(self) -> None:
+        pass
+
+    session: Session[_Fuzzed]
+
+
+_HEAD = literal(b":status", b"200")
+
+
+def http2_session(data: bytes) -> None:
+    class Bound(_Fuzzed):
+        pass
+
+    session: Session[_Fuzzed] = Session(Bound, Limits(streams=3))
+    Bound.session = session
+    with suppress(ConnectionFault):
+        session.receive(PREFACE + b"\0\0\0\4\0\0\0\0\0" + data)
+        assert len(session.streams) <= 3
+        assert all(stream.window_out >= 0 or session.waiting for stream in session.streams.values() if stream.outbox)
+
+
+def grpc_messages(data: bytes) -> None:
+    for coding in (b"", b"gzip", b"deflate"):
+        reader, half = MessageReader(coding, 10_000), len(data) // 2
+        with suppress(MessageFault):
+            for message in reader.feed(data[:half]) + reader.feed(data[half:]):
+                assert len(message) <= 10_000
+            assert reader.held <= len(data)
+
+
+def grpc_head(data: bytes) -> None:
+    names = [b":method", b":path", b"content-type", b"grpc-timeout", b"grpc-encoding"]
+    values = [b"POST", b"/", b"application/grpc", *data.split(b"\n")]
+    fields = Fields(list(zip(names, values, strict=False)))
+    with suppress(HeadFault):
+        read_head(fields)
+
+
 HARNESSES: dict[str, Callable[[bytes], None]] = {
     "flat_json": flat,
     "json_codec": binary,
@@ -157,6 +245,12 @@ HARNESSES: dict[str, Callable[[bytes], None]] = {
     "headers": header,
     "manifest": manifest,
     "settings": settings,
+    "grpc_heads": grpc_heads,
+    "http2/frames": http2_frames,
+    "http2/header_blocks": header_blocks,
+    "http2/session": http2_session,
+    "grpc/messages": grpc_messages,
+    "grpc/heads": grpc_head,
 }
 """Parser -> harness."""
 
@@ -177,6 +271,15 @@ SEEDS: dict[str, list[bytes]] = {
     "headers": [b"respond-async, wait=10", b"1500.5"],
     "manifest": [b'{"task":"tensor","signature":{"inputs":[],"outputs":[]}}'],
     "settings": [b"port=8000", b"timeout=1e3"],
+    "grpc_heads": [b"\n\x01m*\x12\n\x01x\x12\x04FP32\x1a\x02\x01\x01:\x04\0\0\x80?"],
+    "http2/frames": [b"\0\0\4\0\1\0\0\0\1text\0\0\x08\6\0\0\0\0\x0012345678"],
+    "http2/header_blocks": [b"\x83\x86\x44\x01/\x40\x02te\x08trailers", b"\x00\x01a\x01b\xbe\x3f\xe1\x1f"],
+    "http2/session": [
+        b"\0\0\6\1\4\0\0\0\1\x83\x86\x84\x40\1a\0\0\3\0\1\0\0\0\1abc",
+        b"\0\0\4\x08\0\0\0\0\0\0\0\1\0\0\0\4\3\0\0\0\0\1\0\0\0\x08",
+    ],
+    "grpc/messages": [b"\0\0\0\0\4text\1\0\0\0\x01x"],
+    "grpc/heads": [b"100m\ngzip", b"1H\nidentity"],
 }  # fmt: skip
 """Where the fuzzer begins."""
 

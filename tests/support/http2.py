@@ -1,4 +1,4 @@
-"""A peer on a raw socket that speaks as much HTTP/2, right or wrong, as a test wants; `hyperframe` reads the answers."""
+"""A peer on a raw socket that speaks HTTP/2 as right or wrong as a test wants; `hyperframe` reads the answers."""
 
 from __future__ import annotations
 

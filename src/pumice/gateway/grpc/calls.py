@@ -13,7 +13,7 @@ from pumice.domain.request import InferRequest
 from pumice.gateway.grpc.errors import details_of, status_of
 from pumice.gateway.grpc.heads import Head
 from pumice.gateway.grpc.inbox import Inbox
-from pumice.gateway.grpc.methods import run_stream, unforeseen
+from pumice.gateway.grpc.methods import Method, run_stream, unforeseen
 from pumice.gateway.grpc.replies import Reply
 from pumice.gateway.headers import choose_request_id
 from pumice.observe.stats import VersionStats
@@ -22,6 +22,10 @@ from pumice.protocol.grpc.status import StatusCode, no_grpc
 
 if TYPE_CHECKING:
     from pumice.gateway.grpc.connection import Connection
+
+
+_RECORDING: set[asyncio.Task[None]] = set()
+"""Tasks that write down who was turned away."""
 
 
 class Call(Reply):
@@ -40,7 +44,19 @@ class Call(Reply):
         inbox: Messages for the operation, if the method streams.
     """
 
-    __slots__ = ("_body", "_door", "_reader", "_task", "_uncredited", "began", "came", "deadline", "inbox", "runs")
+    __slots__ = (
+        "_body",
+        "_door",
+        "_let_in",
+        "_reader",
+        "_task",
+        "_uncredited",
+        "began",
+        "came",
+        "deadline",
+        "inbox",
+        "runs",
+    )
 
     def __init__(self, connection: Connection, number: int, head: Head) -> None:
         Reply.__init__(self, connection, number, head, choose_request_id(head.request_id))
@@ -53,6 +69,7 @@ class Call(Reply):
         self._reader: MessageReader | None = None
         self._task: asyncio.Task[None] | None = None
         self._door: asyncio.Task[None] | None = None
+        self._let_in = False  # until then nothing runs, whatever has come
         self._uncredited = 0
 
     @property
@@ -129,27 +146,32 @@ class Call(Reply):
             self.inbox = Inbox(self._taken)
         if waiting is not None:
             self._door = asyncio.get_running_loop().create_task(self._wait(waiting))
-        elif method.stream is not None:
-            self.spawn(run_stream(method.stream, self))
+        else:
+            self._come_in(method)
 
     async def _wait(self, waiting: Coroutine[None, None, None]) -> None:
         try:
             await waiting
         except Exception as error:  # noqa: BLE001 - as above
+            self._door = None
             self.turn_away(error)
             return
         self._door = None
         method = self.head.method
-        assert method is not None  # noqa: S101 - as above
-        if self.ended_out:
-            return
+        if method is not None and not self.ended_out:
+            self._come_in(method)
+
+    def _come_in(self, method: Method) -> None:
+        self._let_in = True
         if method.stream is not None:
             self.spawn(run_stream(method.stream, self))
-        elif self._body is not None and method.take is not None:
-            method.take(self, self._body)
+        elif self._body is not None and self.ended_in:
+            self._whole(self._body)
 
     def received(self, piece: bytes, *, ended: bool) -> None:
         """Take a piece of the request."""
+        if not self._let_in and self._door is None:
+            return  # it was turned away, and is about to hear it
         size = len(piece) - PREFIX_BYTES
         if (
             ended
@@ -169,7 +191,8 @@ class Call(Reply):
                 code = StatusCode.RESOURCE_EXHAUSTED if fault.too_large else StatusCode.UNIMPLEMENTED
             self.cut(code, fault.why)
         except PumiceError as error:
-            self.cut(status_of(error), details_of(error))
+            self.fail(error)
+            self._stop()
 
     def _collect(self, piece: bytes, *, ended: bool) -> None:
         if self._reader is None:
@@ -212,7 +235,7 @@ class Call(Reply):
             self.connection.touch()
 
     def _whole(self, body: bytes) -> None:
-        if self._door is not None:
+        if not self._let_in:
             self._body = body
             return
         self._body = self._reader = None
@@ -245,7 +268,10 @@ class Call(Reply):
         """Refuse a call at the door."""
         told = error if isinstance(error, PumiceError) else unforeseen(error, self)
         if self.head.verb is Verb.MANAGE and self.connection.common.audit is not None:
-            self.spawn(self.conclude(b"", told))
+            # not a task of the call: one who is turned away cannot keep that off the record by going away
+            task = asyncio.get_running_loop().create_task(self.conclude(b"", told))
+            _RECORDING.add(task)
+            task.add_done_callback(_RECORDING.discard)
         else:
             self.fail(told)
 

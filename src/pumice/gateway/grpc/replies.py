@@ -138,7 +138,7 @@ class Reply(Stream):
             origin=self.connection.address,
             request_id=self.request_id,
         )
-        await audit.write(act)
+        await asyncio.shield(audit.write(act))  # it is written whoever goes away meanwhile
 
     def end(self, code: StatusCode, details: str, metadata: tuple[tuple[str, str], ...]) -> None:
         """End a call by any status, unless it has ended."""
