@@ -90,9 +90,5 @@ def test_messages_of_statuses_survive_the_trailers(text: str) -> None:
 
 def test_trailers_carry_metadata() -> None:
     block = tail(StatusCode.NOT_FOUND, "no é", (("retry-after", "1"), ("x-bin", b"\0\1")))
-    assert hpack.Decoder().decode(block) == [
-        ("grpc-status", "5"),
-        ("grpc-message", "no %C3%A9"),
-        ("retry-after", "1"),
-        ("x-bin", "AAE"),
-    ]
+    told = {str(name): str(value) for name, value in hpack.Decoder().decode(block)}
+    assert told == {"grpc-status": "5", "grpc-message": "no %C3%A9", "retry-after": "1", "x-bin": "AAE"}

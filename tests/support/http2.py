@@ -108,7 +108,7 @@ class Peer:
             if wanted(got):
                 return got
             if isinstance(got, HeadersFrame):
-                self._decoder.decode(got.data)
+                self._read(got)
         raise AssertionError("closed before")
 
     def farewell(self) -> GoAwayFrame:
@@ -131,9 +131,9 @@ class Peer:
         body = b""
         for got in self.frames():
             if isinstance(got, HeadersFrame):
-                pairs = self._decoder.decode(got.data)
+                pairs = self._read(got)
                 if got.stream_id == stream:
-                    fields |= dict(pairs)
+                    fields |= pairs
             elif isinstance(got, DataFrame) and got.stream_id == stream:
                 body += got.data
             elif isinstance(got, RstStreamFrame) and got.stream_id == stream:
@@ -142,12 +142,15 @@ class Peer:
                 break
         return fields, body
 
+    def _read(self, got: HeadersFrame) -> dict[str, str]:
+        return {str(name): str(value) for name, value in self._decoder.decode(got.data)}
+
     def statuses(self, count: int) -> list[str]:
         """How the next so many calls ended, whichever they are."""
         found: list[str] = []
         for got in self.frames():
             if isinstance(got, HeadersFrame):
-                found += [value for name, value in self._decoder.decode(got.data) if name == "grpc-status"]
+                found += [value for name, value in self._read(got).items() if name == "grpc-status"]
             if len(found) == count:
                 break
         return found

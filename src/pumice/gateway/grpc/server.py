@@ -76,9 +76,9 @@ class GrpcServer:
 
 
 async def _until_closed(connections: set[Connection], limit: float) -> None:
-    loop = asyncio.get_running_loop()
-    until = loop.time() + limit
-    while connections and loop.time() < until:
+    for _ in range(int(limit / _LOOK_S) + 1):
+        if not connections:
+            return
         await asyncio.sleep(_LOOK_S)
 
 

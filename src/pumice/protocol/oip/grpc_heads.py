@@ -88,7 +88,7 @@ class Heads:
     def _remember(self, key: tuple[int, bytes], body: bytes, message: ModelInferRequest, wire: WireRequest) -> None:
         if len(message.raw_input_contents) != 1 or message.id or message.parameters:
             return
-        if any(tensor.parameters for tensor in (*message.inputs, *message.outputs)):
+        if message.inputs[0].parameters or any(wanted.parameters for wanted in message.outputs):
             return  # they are in shared memory, of which each request is asked anew
         datatype, size = message.inputs[0].datatype, len(message.raw_input_contents[0])
         data = body[: len(body) - size]
