@@ -11,19 +11,13 @@ from pumice.gateway.grpc.calls import Call
 from pumice.gateway.grpc.common import Common
 from pumice.gateway.grpc.replies import Reply
 from pumice.gateway.grpc.share import Share
+from pumice.gateway.grpc.watch import PING, Watch
 from pumice.gateway.http.hot.limits import LINGER_S
-from pumice.protocol.grpc.status import StatusCode
 from pumice.protocol.http2.frames import ping_frame
 from pumice.protocol.http2.header_blocks import Fields
 from pumice.protocol.http2.session import Session
 from pumice.protocol.http2.values import Code, ConnectionFault
 from pumice.service.access.tls import subject_of
-
-KEEPALIVE_S = 60.0
-"""A caller that says nothing for so long is asked whether it is there (s)."""
-
-KEEPALIVE_ANSWER_S = 20.0
-"""How long it has to answer (s)."""
 
 _LEAVE_S = 1.0
 """How long calls that are on their way when the server stops are still taken (s)."""
@@ -33,8 +27,6 @@ _JOIN_BELOW = 256 * 1024
 
 _HIGH_WATER = 512 * 1024
 """What may wait in the socket's buffer before answers are held back (bytes)."""
-
-_PING = b"pumice.."
 
 
 class Connection(asyncio.Protocol):
@@ -50,6 +42,7 @@ class Connection(asyncio.Protocol):
         address: Of the peer, as HTTP names it; empty where it has none.
         principal: Who calls, unless a key or token says it.
         runs: Names of models that such callers were seen to be allowed to run.
+        ended: Nothing more is heard or said.
     """
 
     transport: asyncio.Transport
@@ -63,16 +56,9 @@ class Connection(asyncio.Protocol):
         self.runs: set[str] = set()
         self._loop = asyncio.get_running_loop()
         self._flushing = False
-        self._ended = False
+        self.ended = False
         self._leaving = False
-        self._heard_at = 0.0
-        self._pinged_at = 0.0
-        self._half_since = 0.0
-        self._taken = 0
-        self._stuck_since = 0.0
-        self._stuck_with = 0
-        self._sent = 0
-        self._slow_since = 0.0
+        self._watch = Watch(self)
 
     # -- begin and end
 
@@ -85,7 +71,7 @@ class Connection(asyncio.Protocol):
         self.address = str(peer[0]) if isinstance(peer, tuple) and peer else ""
         common.connections.add(self)
         common.sweep.watch(self._loop, common.connections)
-        self._heard_at = self._half_since = self._loop.time()
+        self._watch.heard(self._loop.time())
         if common.secure and transport.get_extra_info("ssl_object").selected_alpn_protocol() != "h2":
             self.transport.abort()
             return
@@ -95,47 +81,47 @@ class Connection(asyncio.Protocol):
         self.touch()
         most = common.limits.max_connections
         if len(common.connections) > most:
-            self._fail(ConnectionFault(Code.ENHANCE_YOUR_CALM, f"{most} connections are open, which is the most"))
+            self.fail(ConnectionFault(Code.ENHANCE_YOUR_CALM, f"{most} connections are open, which is the most"))
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Drop the calls that nobody waits for any more."""
         del exc
-        self._ended = True
+        self.ended = True
         self.common.connections.discard(self)
         self._drop_all()
         self.session.out.clear()
 
     def leave(self) -> None:
         """Take no new calls, after those that are on their way, and close when all are answered."""
-        if self._leaving or self._ended:
+        if self._leaving or self.ended:
             return
         self._leaving = True
         self.session.leave(last=False)
-        self.session.out.append(ping_frame(_PING))
+        self.session.out.append(ping_frame(PING))
         self._loop.call_later(_LEAVE_S, self._last_call)
         self.touch()
 
     def cut(self) -> None:
         """End all calls, and the connection."""
-        for call in self._calls():
+        for call in self.calls():
             call.stopping()
         self.session.leave(last=True)
         self._flush()
-        if not self._ended:
-            self._ended = True
+        if not self.ended:
+            self.ended = True
             self.transport.close()
             self._loop.call_later(LINGER_S, self.transport.abort)
 
     def _last_call(self) -> None:
-        if not self.session.leaving and not self._ended:
+        if not self.session.leaving and not self.ended:
             self.session.leave(last=True)
             self.touch()
 
-    def _fail(self, fault: ConnectionFault) -> None:
+    def fail(self, fault: ConnectionFault) -> None:
         """Say what is wrong, and close."""
         self.session.fail(fault)
         self._flush()
-        self._ended = True
+        self.ended = True
         self._drop_all()
         self.transport.close()
         self._loop.call_later(LINGER_S, self.transport.abort)
@@ -147,22 +133,28 @@ class Connection(asyncio.Protocol):
 
     # -- in and out
 
+    def look(self, now: float) -> None:
+        """End it, or one of its calls, if it takes too long for what it does.
+
+        Args:
+            now: The loop's clock (s).
+        """
+        self._watch.look(now)
+
     def data_received(self, data: bytes) -> None:
         """Read what has come, and write what there is to say."""
-        if self._ended:
+        if self.ended:
             return
         session = self.session
-        self._heard_at = self.common.sweep.clock
         self._flushing = True  # whatever is answered at once goes out below, together
         try:
             session.receive(data)
         except ConnectionFault as fault:
-            self._fail(fault)
+            self.fail(fault)
             return
         finally:
             self._flushing = False
-        if session.taken != self._taken:
-            self._taken, self._half_since = session.taken, self._heard_at
+        self._watch.heard(self.common.sweep.clock)
         if self._leaving and session.pong:
             self._last_call()
         self._flush()
@@ -181,7 +173,7 @@ class Connection(asyncio.Protocol):
         self._flushing = False
         session = self.session
         out = session.out
-        if self._ended:
+        if self.ended:
             out.clear()
             return
         if out:
@@ -191,7 +183,7 @@ class Connection(asyncio.Protocol):
             else:
                 self.transport.write(b"".join(out))
         if (session.leaving or session.peer_leaves) and not session.streams:
-            self._ended = True
+            self.ended = True
             self.transport.close()
 
     def pause_writing(self) -> None:
@@ -209,69 +201,6 @@ class Connection(asyncio.Protocol):
     def _begin(self, number: int, fields: Fields) -> Call:
         return Call(self, number, self.common.head_of(fields))
 
-    def _calls(self) -> list[Call]:
+    def calls(self) -> list[Call]:
+        """Those that are open."""
         return cast("list[Call]", list(self.session.streams.values()))  # `_begin` makes no others
-
-    # -- time
-
-    def look(self, now: float) -> None:
-        """End it, or one of its calls, if it takes too long for what it does.
-
-        Args:
-            now: The loop's clock (s).
-        """
-        if self._look_stuck(now) or self._ended:
-            return
-        self.session.calm()
-        limits = self.common.limits
-        if self.session.half and now - self._half_since > limits.header_timeout:
-            self._fail(
-                ConnectionFault(Code.ENHANCE_YOUR_CALM, f"half a frame for more than {limits.header_timeout:g} s")
-            )
-            return
-        self._look_calls()
-        self._look_unread(now)
-        self._look_silent(now)
-
-    def _look_calls(self) -> None:
-        limits, moment = self.common.limits, self._loop.time()
-        for call in self._calls():
-            if call.deadline is not None and moment > call.deadline:
-                call.late()
-            elif call.half and moment - call.began > limits.body_timeout + call.came / limits.min_rate:
-                allowed = f"{limits.body_timeout:g} s and one more for each {limits.min_rate} bytes"
-                call.cut(StatusCode.DEADLINE_EXCEEDED, f"the message was not there within {allowed}")
-
-    def _look_stuck(self, now: float) -> bool:
-        """Whether its caller has left what is in the socket unread for too long."""
-        waiting = self.transport.get_write_buffer_size()
-        if not waiting:
-            self._stuck_since = 0.0
-            return False
-        if not self._stuck_since or waiting > self._stuck_with:
-            self._stuck_since, self._stuck_with = self._stuck_since or now, waiting
-        limits = self.common.limits
-        if now - self._stuck_since <= limits.send_timeout + (self._stuck_with - waiting) / limits.min_rate:
-            return False
-        self.transport.abort()
-        return True
-
-    def _look_unread(self, now: float) -> None:
-        """Break off the calls whose caller gives no window for their answers."""
-        session = self.session
-        if not session.waiting or session.sent != self._sent:
-            self._sent, self._slow_since = session.sent, now
-        elif now - self._slow_since > self.common.limits.send_timeout:
-            for call in list(session.waiting.values()):
-                session.reset(call, Code.CANCEL)
-                call.gone()
-            self.touch()
-
-    def _look_silent(self, now: float) -> None:
-        if self._pinged_at > self._heard_at:
-            if now - self._pinged_at > KEEPALIVE_ANSWER_S:
-                self.transport.abort()
-        elif now - self._heard_at > KEEPALIVE_S:
-            self._pinged_at = now
-            self.session.out.append(ping_frame(_PING))
-            self.touch()
