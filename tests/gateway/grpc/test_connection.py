@@ -14,7 +14,7 @@ import pytest
 from pumice.domain.access import ANYBODY, Principal
 from pumice.domain.errors import Overloaded, Unauthenticated
 from pumice.domain.request import InferRequest, InferResult
-from pumice.gateway.grpc import GrpcContext, GrpcOptions, connection, start_grpc
+from pumice.gateway.grpc import GrpcContext, GrpcOptions, start_grpc, watch
 from pumice.gateway.grpc.share import Share
 from pumice.gateway.http.budget import FREE_BYTES, Budget
 from pumice.protocol.oip.proto import open_inference_pb2 as pb
@@ -212,8 +212,8 @@ def test_what_still_runs_at_the_end_of_the_grace_is_told() -> None:
 
 
 def test_a_silent_peer_is_asked_and_one_that_does_not_answer_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connection, "KEEPALIVE_S", 0.5)
-    monkeypatch.setattr(connection, "KEEPALIVE_ANSWER_S", 0.5)
+    monkeypatch.setattr(watch, "KEEPALIVE_S", 0.5)
+    monkeypatch.setattr(watch, "KEEPALIVE_ANSWER_S", 0.5)
 
     def ask(address: str) -> None:
         with Peer(address) as peer:
