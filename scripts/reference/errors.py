@@ -11,6 +11,7 @@ from pumice.domain import errors
 from pumice.domain.errors import PumiceError
 from pumice.gateway.grpc import errors as grpc_errors
 from pumice.gateway.http import errors as http_errors
+from pumice.protocol.grpc.status import StatusCode
 from scripts.reference.markdown import code, table
 
 LEAD = """\
@@ -74,4 +75,6 @@ def _table_of(module: ModuleType) -> Mapping[type[PumiceError], object]:
 
 def _answer(kind: type[PumiceError], face: Mapping[type[PumiceError], object]) -> str:
     value = next(face[parent] for parent in kind.__mro__ if parent in face)
-    return str(int(value)) if isinstance(value, int) else str(getattr(value, "name", value))
+    if isinstance(value, int) and not isinstance(value, StatusCode):
+        return str(int(value))
+    return str(getattr(value, "name", value))

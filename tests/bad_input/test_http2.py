@@ -148,6 +148,15 @@ def test_an_answer_that_nobody_takes_is_not_kept(small: RunningServer) -> None:
         assert peer.alive(3)
 
 
+def test_half_an_answer_never_looks_whole(small: RunningServer) -> None:
+    with Peer(small.grpc, PREFACE + frame(SETTINGS, 0, 0, setting(4, 3))) as peer:
+        peer.begin(1, head(INFER, ("grpc-timeout", "300m")))
+        peer.send(frame(DATA, END_STREAM, 1, message(good())))
+        assert peer.broken(1) == CANCEL
+        peer.send(frame(SETTINGS, 0, 0, setting(4, 65535)))
+        assert peer.alive(3)
+
+
 # -- what is too much
 
 

@@ -19,6 +19,7 @@ from pumice.gateway.headers import choose_request_id
 from pumice.observe.stats import VersionStats
 from pumice.protocol.grpc.messages import PREFIX_BYTES, MessageFault, MessageReader
 from pumice.protocol.grpc.status import StatusCode, no_grpc
+from pumice.protocol.http2.values import Code
 
 if TYPE_CHECKING:
     from pumice.gateway.grpc.connection import Connection
@@ -255,8 +256,13 @@ class Call(Reply):
 
     def cut(self, code: StatusCode, details: str) -> None:
         """End the call, whatever is being done for it."""
-        self.outbox = None
-        self.end(code, details, self.trailers)
+        if self.tail is not None:
+            # it was answered, and the answer waits for the caller: half of it must not look whole
+            self.connection.session.reset(self, Code.CANCEL)
+            self.over()
+        else:
+            self.outbox = None
+            self.end(code, details, self.trailers)
         self._stop()
 
     def stopping(self) -> None:

@@ -96,6 +96,7 @@ class Connection(asyncio.Protocol):
         if self._leaving or self.ended:
             return
         self._leaving = True
+        self.session.pong = b""  # of an earlier ping
         self.session.leave(last=False)
         self.session.out.append(ping_frame(PING))
         self._loop.call_later(_LEAVE_S, self._last_call)
@@ -118,13 +119,20 @@ class Connection(asyncio.Protocol):
             self.touch()
 
     def fail(self, fault: ConnectionFault) -> None:
-        """Say what is wrong, and close."""
+        """Say what is wrong, and close; the peer is heard out for a moment, or TCP would throw away what it is told."""
         self.session.fail(fault)
         self._flush()
         self.ended = True
         self._drop_all()
-        self.transport.close()
-        self._loop.call_later(LINGER_S, self.transport.abort)
+        transport = self.transport
+        if transport.is_closing():
+            return
+        if not transport.can_write_eof():
+            transport.close()
+        else:
+            transport.write_eof()
+            transport.resume_reading()
+        self._loop.call_later(LINGER_S, transport.abort)
 
     def _drop_all(self) -> None:
         for call in list(self.session.streams.values()):
