@@ -13,7 +13,7 @@ import shutil
 import time
 from pathlib import Path
 
-from benchmarks import grpc, paths, shared_memory, store
+from benchmarks import grpc, overload, paths, shared_memory, store
 from benchmarks.bounds import all_bounds
 from benchmarks.chart import draw
 from benchmarks.kills import run_kills
@@ -27,7 +27,7 @@ from benchmarks.setup_peers import setup
 from benchmarks.startup import run_startup
 from benchmarks.workloads import WORKLOADS
 
-PARTS = (*WORKLOADS, grpc.KEY, shared_memory.KEY, *PAIRS, "start", "kills", store.KEY)
+PARTS = (*WORKLOADS, grpc.KEY, shared_memory.KEY, *PAIRS, "start", "kills", store.KEY, overload.KEY)
 
 
 def arguments() -> argparse.Namespace:
@@ -62,22 +62,27 @@ def run(given: argparse.Namespace) -> Results:
     about = machine() | {"rounds": plan.rounds, "seconds": plan.seconds, "warmup": plan.warmup}
     results = Results(machine=about, versions={name: version(name) for name in servers})
     for key in parts:
-        if key == grpc.KEY:
-            grpc.run_grpc(plan, results)
-        elif key == shared_memory.KEY:
-            shared_memory.run_shared_memory(plan, results)
-        elif key == "start":
-            run_startup(servers, given.starts, results)
-        elif key == "kills":
-            run_kills(results)
-        elif key == store.KEY:
-            store.run_store(given.rounds, results)
-        elif key in PAIRS:
-            run_pair(plan, PAIRS[key], results)
-        else:
-            run_rounds(plan, WORKLOADS[key], results)
+        measure(key, given, plan, results)
         write(results)  # what has been measured is kept if a later part breaks
     return results
+
+
+def measure(key: str, given: argparse.Namespace, plan: Plan, results: Results) -> None:
+    """Measures one part."""
+    special = {
+        grpc.KEY: lambda: grpc.run_grpc(plan, results),
+        shared_memory.KEY: lambda: shared_memory.run_shared_memory(plan, results),
+        "start": lambda: run_startup(plan.servers, given.starts, results),
+        "kills": lambda: run_kills(results),
+        store.KEY: lambda: store.run_store(given.rounds, results),
+        overload.KEY: lambda: overload.run_overload(plan, results),
+    }
+    if key in special:
+        special[key]()
+    elif key in PAIRS:
+        run_pair(plan, PAIRS[key], results)
+    else:
+        run_rounds(plan, WORKLOADS[key], results)
 
 
 def write(results: Results) -> None:

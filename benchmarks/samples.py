@@ -5,6 +5,8 @@ from dataclasses import asdict, dataclass, field
 from statistics import median
 from typing import Any
 
+from benchmarks.floods import Burst, Flood
+
 FIGURES = ("requests_per_second", "p50_ms", "p99_ms", "cpu_ms")
 
 
@@ -50,6 +52,8 @@ class Results:
         versions: Version of each server's main packages.
         samples: The load samples.
         bare: For workload B, one entry a round: `rows_per_second` by batch size, and `latency_ms`.
+        floods: What more requests than can be answered made of a server.
+        bursts: What became of those who came back as they were told.
         starts: Seconds from spawn to the first right answer, by server.
         extras: Other single figures by name: memory in MB, seconds of commands.
         problems: What could not be measured, and why.
@@ -59,6 +63,8 @@ class Results:
     versions: dict[str, str] = field(default_factory=dict)
     samples: list[Sample] = field(default_factory=list)
     bare: list[dict[str, Any]] = field(default_factory=list)
+    floods: list[Flood] = field(default_factory=list)
+    bursts: list[Burst] = field(default_factory=list)
     starts: dict[str, list[float]] = field(default_factory=dict)
     extras: dict[str, float] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
@@ -104,7 +110,8 @@ class Results:
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> "Results":
         """Reads what `as_json` gave."""
-        return cls(**(value | {"samples": [Sample(**sample) for sample in value["samples"]]}))
+        kinds = {"samples": Sample, "floods": Flood, "bursts": Burst}
+        return cls(**{name: [kinds[name](**one) for one in kept] if name in kinds else kept for name, kept in value.items()})
 
 
 def middle(values: Iterable[float]) -> float | None:

@@ -29,6 +29,7 @@ class Connection(asyncio.Protocol):
         busy: A request is under way.
         started: When it was sent (or was due), on the clock of `time.perf_counter`.
         ended: When its answer had come, on the same clock.
+        retry_after: What the last answer that was not 200 said of when to come back; empty: nothing.
         index: Which body it carries.
         open: Another request may be sent.
     """
@@ -37,6 +38,7 @@ class Connection(asyncio.Protocol):
         self.busy = False
         self.started = 0.0
         self.ended = 0.0
+        self.retry_after = b""
         self.index = 0
         self.open = False
         self._pool = pool
@@ -103,6 +105,7 @@ class Connection(asyncio.Protocol):
             return
         self.busy = False
         self.open = parser.keep
+        self.retry_after = parser.retry_after
         self._pool.answered(self, parser.status, parser.body)
         if not parser.keep and self._transport is not None:
             self._transport.close()

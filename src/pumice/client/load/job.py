@@ -31,6 +31,7 @@ class LoadJob(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         check: When not empty, `module:function` in the generator's process, called as `function(index, answer)`
             with the index of the body that was sent and the answer's bytes; false or an exception: a wrong answer.
         check_every: Give `check` every so many-th answer only; 1 is every one.
+        keep: Tell of every request in the window what became of it, in the order of the answers; some 50 bytes each.
         pids: Processes whose CPU time, with that of all their descendants, is taken over the window.
     """
 
@@ -48,6 +49,7 @@ class LoadJob(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     expect: str = ""
     check: str = ""
     check_every: int = 1
+    keep: bool = False
     pids: tuple[int, ...] = ()
 
     def validate(self) -> None:

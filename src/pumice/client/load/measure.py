@@ -35,7 +35,7 @@ async def _time_window(job: LoadJob, pool: LoadPool, recorder: Recorder) -> Load
     meter = _Meter(job)
     await asyncio.sleep(0)  # answers that came while /proc was read belong to the warm-up
     meter.start()
-    recorder.measuring = recorder.counting_failures = True
+    recorder.open(meter.began)
     await asyncio.sleep(job.seconds)
     recorder.measuring = False
     meter.stop()
@@ -49,7 +49,7 @@ async def _count_window(job: LoadJob, pool: LoadPool, recorder: Recorder) -> Loa
     await pool.finish()
     meter = _Meter(job)
     meter.start()
-    recorder.measuring = recorder.counting_failures = True
+    recorder.open(meter.began)
     pool.run(_pace(job, job.requests))
     await pool.finish()
     meter.stop()
@@ -61,20 +61,24 @@ def _pace(job: LoadJob, limit: int | None) -> Pace:
 
 
 class _Meter:
-    """The clocks of one window."""
+    """The clocks of one window.
+
+    Attributes:
+        began: When the window opened, on the clock of `time.perf_counter`.
+    """
 
     def __init__(self, job: LoadJob) -> None:
         self._servers = CpuMeter(job.pids) if job.pids else None
-        self._began = self._own = self._seconds = 0.0
+        self.began = self._own = self._seconds = 0.0
         self._server_seconds: float | None = None
 
     def start(self) -> None:
         """The window opens."""
-        self._began, self._own = time.perf_counter(), time.process_time()
+        self.began, self._own = time.perf_counter(), time.process_time()
 
     def stop(self) -> None:
         """The window closes."""
-        self._seconds, self._own = time.perf_counter() - self._began, time.process_time() - self._own
+        self._seconds, self._own = time.perf_counter() - self.began, time.process_time() - self._own
         self._server_seconds = self._servers.seconds() if self._servers else None
 
     def result(self, recorder: Recorder) -> LoadResult:
@@ -88,4 +92,5 @@ class _Meter:
             histogram=recorder.histogram(),
             generator_cpu_seconds=self._own,
             server_cpu_seconds=self._server_seconds,
+            outcomes=tuple(recorder.outcomes),
         )

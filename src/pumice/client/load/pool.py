@@ -83,12 +83,17 @@ class LoadPool:
             self._recorder.answer(connection.ended - connection.started)
         else:
             self._recorder.failure(problem, body[:200].decode(errors="replace"))
+        if self._job.keep:
+            self._keep(connection, problem or "")
         if connection.open:
             self._next(connection, connection.ended)
 
-    def failed(self, connection: Connection, kind: str) -> None:  # noqa: ARG002
+    def failed(self, connection: Connection, kind: str) -> None:
         """Record a failure; the connection closes, and `lost` follows."""
         self._recorder.failure(kind)
+        if self._job.keep:
+            connection.ended, connection.retry_after = time.perf_counter(), b""
+            self._keep(connection, kind)
 
     def lost(self, connection: Connection) -> None:
         """Open a connection in the place of one that closed."""
@@ -97,6 +102,10 @@ class LoadPool:
         self._changed.set()
         if not self._closing:
             self._replace()
+
+    def _keep(self, connection: Connection, problem: str) -> None:
+        told = connection.retry_after.decode("latin-1") if problem else ""
+        self._recorder.keep(connection.started, connection.ended, problem, told)
 
     def _next(self, connection: Connection, now: float) -> None:
         due = self._pace.take(now)

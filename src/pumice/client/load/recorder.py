@@ -1,11 +1,12 @@
 """Counts answers, failures and latencies in bounded memory."""
 
+import math
 from collections import Counter
 
 import numpy as np
 import numpy.typing as npt
 
-from pumice.client.load.result import Bucket, Latency
+from pumice.client.load.result import Bucket, Latency, Outcome
 
 _FLOOR = 1e-6
 """Smallest latency that is told apart, in seconds."""
@@ -27,10 +28,17 @@ class Recorder:
         self.counting_failures = False
         self.failures: Counter[str] = Counter()
         self.examples: list[str] = []
+        self.outcomes: list[Outcome] = []
+        self._opened = math.inf
         self._pending: list[float] = []
         self._bins = np.zeros(_DECADES * _FINE, dtype=np.int64)
         self._total = 0.0
         self._max = 0.0
+
+    def open(self, now: float) -> None:
+        """The window opens: count from now on."""
+        self.measuring = self.counting_failures = True
+        self._opened = now
 
     def answer(self, latency: float) -> None:
         """Take a right answer that needed `latency` seconds."""
@@ -45,6 +53,11 @@ class Recorder:
             self.failures[kind] += 1
             if len(self.examples) < _EXAMPLES:
                 self.examples.append(f"{kind}: {example}" if example else kind)
+
+    def keep(self, started: float, ended: float, problem: str, retry_after: str) -> None:
+        """Keep what became of one request, if it was sent in the window; see `Outcome`."""
+        if started >= self._opened:
+            self.outcomes.append(Outcome(started - self._opened, ended - started, problem, retry_after))
 
     @property
     def answers(self) -> int:

@@ -29,6 +29,22 @@ class Bucket(msgspec.Struct, frozen=True):
     count: int
 
 
+class Outcome(msgspec.Struct, frozen=True, array_like=True):
+    """What became of one request.
+
+    Attributes:
+        at: When it was sent, or was due, from the opening of the window (s).
+        seconds: From then to its answer or its failure (s).
+        problem: The kind of failure; empty: it was answered rightly.
+        retry_after: The answer's ``Retry-After``; empty: it has none.
+    """
+
+    at: float
+    seconds: float
+    problem: str
+    retry_after: str
+
+
 class LoadResult(msgspec.Struct, frozen=True, kw_only=True):
     """What one run measured.
 
@@ -44,6 +60,7 @@ class LoadResult(msgspec.Struct, frozen=True, kw_only=True):
         generator_cpu_seconds: CPU time that the generator itself used over the window.
         server_cpu_seconds: CPU time of the job's `pids` with all their descendants over the window, those that
             ended in it too; None without `pids`.
+        outcomes: Every request that was sent in the window, in the order of the answers; empty without `keep`.
     """
 
     requests: int
@@ -54,6 +71,7 @@ class LoadResult(msgspec.Struct, frozen=True, kw_only=True):
     histogram: tuple[Bucket, ...]
     generator_cpu_seconds: float
     server_cpu_seconds: float | None
+    outcomes: tuple[Outcome, ...] = ()
 
     @property
     def failed(self) -> int:

@@ -61,6 +61,7 @@ class AnswerParser:
         status: Status of the last one.
         body: Its body.
         keep: The connection stays open after it.
+        retry_after: Value of its ``Retry-After``; empty: it has none.
     """
 
     def __init__(self) -> None:
@@ -68,6 +69,7 @@ class AnswerParser:
         self.status = 0
         self.body = b""
         self.keep = False
+        self.retry_after = b""
         self._parser = httptools.HttpResponseParser(self)
         self._pieces: list[bytes] = []
 
@@ -78,6 +80,11 @@ class AnswerParser:
             httptools.HttpParserError: It is not HTTP.
         """
         self._parser.feed_data(data)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Called by httptools with every header."""
+        if name.lower() == b"retry-after":
+            self.retry_after = value
 
     def on_body(self, piece: bytes) -> None:
         """Called by httptools with every piece of a body."""
