@@ -17,7 +17,9 @@ def main() -> None:
     """Read the job, run it, write the result."""
     job = msgspec.json.decode(sys.stdin.buffer.read(), type=LoadJob)
     job.validate()
-    sys.stdout.buffer.write(msgspec.json.encode(uvloop.run(_run(job))))
+    result = msgspec.json.encode(uvloop.run(_run(job)))
+    with open(sys.stdout.fileno(), "wb", closefd=False) as out:  # with PYTHONUNBUFFERED, `buffer` may write a part only
+        out.write(result)
 
 
 async def _run(job: LoadJob) -> LoadResult:

@@ -23,7 +23,16 @@ _RECENT = 0.1
 """Weight of the newest prediction that was put to the test."""
 
 _SURE = 2.0
-"""Mean deviations that a prediction must be within the deadline by."""
+"""Mean deviations that a prediction must be within the deadline by, at least."""
+
+_EXCEEDED = 0.005
+"""Part of the predictions that may be exceeded by more than `Doubt.tail`."""
+
+_TAIL_STEP = 0.02
+"""How much the tail grows when it is exceeded, as part of the prediction."""
+
+_WAY_BACK = 0.002
+"""From the end of a batch until its answers are on their way (s)."""
 
 _MOST_DOUBT = 0.5
 """Part of a deadline that doubt may take: were it all, nothing would be let in that could dispel it."""
@@ -81,13 +90,17 @@ class Doubt:
     Attributes:
         pace: What came, as a multiple of what was predicted.
         deviation: Mean distance of what came from the prediction at that pace (s).
+        tail: What came exceeds the prediction at that pace by no more than this (s), but for one time in 200. It is
+            found by stochastic approximation (Robbins and Monro, 1951): up by much when it was too small, down by
+            little when it was not.
     """
 
-    __slots__ = ("_came", "_predicted", "deviation", "pace")
+    __slots__ = ("_came", "_predicted", "deviation", "pace", "tail")
 
     def __init__(self) -> None:
         self.pace = 1.0
         self.deviation = 0.0
+        self.tail = 0.0
         self._predicted = self._came = 0.0
 
     def learn(self, predicted: float, came: float) -> None:
@@ -103,7 +116,14 @@ class Doubt:
         self._came += _RECENT * (came - self._came)
         if self._predicted > 0:
             self.pace = min(max(self._came / self._predicted, slowest), fastest)
-        self.deviation += _RECENT * (abs(came - self.pace * predicted) - self.deviation)
+        over = came - self.pace * predicted
+        self.deviation += _RECENT * (abs(over) - self.deviation)
+        self.tail = max(self.tail + _TAIL_STEP * predicted * ((over > self.tail) - _EXCEEDED), 0.0)
+
+    @property
+    def margin(self) -> float:
+        """Time that has to be left between a prediction and a deadline (s)."""
+        return max(_SURE * self.deviation, self.tail) + _WAY_BACK
 
 
 class Admission:
@@ -192,7 +212,7 @@ class Admission:
             over = doubt.pace * wait - self._limits.wait
         else:
             left = deadline - now
-            over = doubt.pace * (wait + service) + min(_SURE * doubt.deviation, _MOST_DOUBT * left) - left
+            over = doubt.pace * (wait + service) + min(doubt.margin, _MOST_DOUBT * left) - left
         room_in = self._room_in(request, free_in)
         if over > 0 or room_in is not None:
             # an idle version takes any request, so nobody need come back later than that

@@ -55,11 +55,12 @@ class Dispatcher:
         self._sharing = sharing
         self._stats = stats
         self._limit = limits.call
-        self._queue = PendingQueue(self._expired)
+        self._queue = PendingQueue(self._too_late)
         self.admission = Admission(batcher.model, self._queue, sharing, limits, stats)
         self._idle: list[Replica] = []
         self._running: dict[Replica, tuple[int, float]] = {}  # rows and start of each batch
         self._hangs = 0  # since the last answer
+        self._late_seen = False  # since the last answer
         self._flush_due = False
         self._hold: asyncio.TimerHandle | None = None
         self._loop = asyncio.get_running_loop()
@@ -183,6 +184,7 @@ class Dispatcher:
 
     def _learn(self, batch: Batch, now: float) -> None:
         """Hold what was expected of a batch's first request, or else of the batch, against what came of it."""
+        self._late_seen = False
         first = batch.tickets[0]
         if first.expected and not first.alone:
             self.admission.doubt.learn(first.expected, now - first.enqueued)
@@ -252,7 +254,26 @@ class Dispatcher:
             self._queue.push_first(ticket)
         self._flush_soon()
 
+    def _learn_late(self, ticket: Ticket) -> None:
+        """Learn from a request that waited too long, one between two answers.
+
+        Were only those looked at that were answered, every prediction would seem to have held. Were all looked at, one
+        hang would count as often as there are requests that waited for its end.
+        """
+        if ticket.expected and not self._late_seen:
+            self._late_seen = True
+            least = time.monotonic() - ticket.enqueued + self._sharing.curve.seconds(ticket.request.rows)
+            self.admission.doubt.learn(ticket.expected, least)
+
+    def _too_late(self, ticket: Ticket) -> None:
+        """Drop a request that would be answered after its deadline, as the batch forms."""
+        self._learn_late(ticket)
+        self._expired(ticket)
+
     def _expired(self, ticket: Ticket) -> None:
+        """Drop a request whose deadline has come, wherever it is."""
+        if ticket.place is not None:
+            self._learn_late(ticket)
         self._stats.shed["deadline"] += 1
         ticket.fail(DeadlineExceeded("the request's deadline"))
 
