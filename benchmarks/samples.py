@@ -111,7 +111,9 @@ class Results:
     def from_json(cls, value: dict[str, Any]) -> "Results":
         """Reads what `as_json` gave."""
         kinds = {"samples": Sample, "floods": Flood, "bursts": Burst}
-        return cls(**{name: [kinds[name](**one) for one in kept] if name in kinds else kept for name, kept in value.items()})
+        return cls(
+            **{name: [kinds[name](**one) for one in kept] if name in kinds else kept for name, kept in value.items()}
+        )
 
 
 def middle(values: Iterable[float]) -> float | None:

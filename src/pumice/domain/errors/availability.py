@@ -48,10 +48,12 @@ class Overloaded(Unavailable):
     Args:
         what: What is full, slow or closing.
         retry_after_s: Seconds after which another try makes sense.
+        reason: Under which it is counted among the requests that were shed; empty: it is not one of them.
     """
 
     what: str
     retry_after_s: float = 1.0
+    reason: str = ""
     code = "overloaded"
     title = "Overloaded"
 
@@ -68,10 +70,12 @@ class OverShare(PumiceError):
     Args:
         what: What is shared.
         retry_after_s: Seconds after which another try makes sense.
+        reason: Under which it is counted among the requests that were shed.
     """
 
     what: str
     retry_after_s: float
+    reason: str = "share"
     code = "over-share"
     title = "Over the caller's share"
 

@@ -246,19 +246,26 @@ class Admission:
     def _refuse(self, request: InferRequest, late: bool, wait: float, again: float, now: float) -> None:
         self.tight = True
         self._tell(now)
-        again = _shown(again)
+        error = self._refusal(request, late, wait, _shown(again))
+        self._stats.shed[error.reason] += 1
+        raise error
+
+    def refused_again(self, reason: str) -> None:
+        """Count a request that is told what one like it was told a moment ago."""
+        self._refused += 1
+        self._stats.shed[reason] += 1
+
+    def _refusal(self, request: InferRequest, late: bool, wait: float, again: float) -> Overloaded | OverShare:
         if late:
-            self._stats.shed["predicted"] += 1
             if request.deadline is None:
                 limit = f"at most {self._limits.wait:g} s are allowed ('max_wait')"
             else:
                 limit = "the request's deadline would pass before its answer is there"
-            raise Overloaded(f"the wait for model '{self._model}' is about {wait:.3g} s, and {limit}", again)
+            what = f"the wait for model '{self._model}' is about {wait:.3g} s, and {limit}"
+            return Overloaded(what, again, "predicted")
         if self._queue.has_its_share(request):
-            self._stats.shed["share"] += 1
-            raise OverShare(self._share(), again)
-        self._stats.shed["queue"] += 1
-        raise Overloaded(f"{self._limits.requests} requests are waiting for model '{self._model}'", again)
+            return OverShare(self._share(), again)
+        return Overloaded(f"{self._limits.requests} requests are waiting for model '{self._model}'", again, "queue")
 
     def _share(self) -> str:
         most = self._limits.requests

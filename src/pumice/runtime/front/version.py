@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, Callable
 import numpy as np
 
 from pumice.config import ModelSettings
-from pumice.domain.errors import BadSetting, ModelFailed, ModelNotReady, Overloaded, PumiceError
+from pumice.domain.errors import BadSetting, ModelFailed, ModelNotReady, Overloaded, OverShare, PumiceError
 from pumice.domain.model import Profile
 from pumice.domain.request import InferRequest, InferResult
 from pumice.observe.stats import VersionStats
@@ -213,6 +213,11 @@ class ServedVersion:
         if dispatcher is None or not dispatcher.admission.tight or self._cache is not None:
             return None
         return dispatcher.look_ahead
+
+    def refused_again(self, error: Overloaded | OverShare) -> None:
+        """Count a request that is told what `look` has said of one like it a moment ago."""
+        if self._dispatcher is not None:
+            self._dispatcher.admission.refused_again(error.reason)
 
     async def infer(self, request: InferRequest) -> InferResult:
         """Run a checked request; a caller that is cancelled takes its request along.

@@ -15,7 +15,8 @@ from pumice.domain.errors import PumiceError
 from pumice.gateway.headers import REQUEST_ID, choose_request_id
 from pumice.gateway.http.errors import internal_error
 from pumice.gateway.http.hot.exchange import Exchange, Handler, Head
-from pumice.gateway.http.hot.infer import ROUTE, fail
+from pumice.gateway.http.hot.infer import ROUTE
+from pumice.gateway.http.hot.told import fail
 from pumice.service.access.doors import Doors, Standing
 
 _MOST_MODELS = 1000

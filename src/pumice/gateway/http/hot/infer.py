@@ -6,16 +6,26 @@ import asyncio
 import logging
 import re
 import time
+from collections.abc import Callable
 from urllib.parse import unquote
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
-from pumice.domain.errors import MalformedInput, ModelNotFound, ModelNotReady, Overloaded, PumiceError, TooLarge
+from pumice.domain.errors import (
+    MalformedInput,
+    ModelNotFound,
+    ModelNotReady,
+    Overloaded,
+    OverShare,
+    PumiceError,
+    TooLarge,
+)
 from pumice.domain.request import InferRequest, InferResult
 from pumice.gateway.headers import choose_request_id, deadline_of
 from pumice.gateway.http.compression import COMPRESS_FROM, compress, decompress, negotiate
-from pumice.gateway.http.errors import headers_of, internal_error, oip_error, status_of
+from pumice.gateway.http.errors import internal_error
 from pumice.gateway.http.hot.exchange import Exchange
+from pumice.gateway.http.hot.told import JSON_TYPE, PROTOCOL, Refusal, fail
 from pumice.protocol.oip.flat_json import FlatReader
 from pumice.protocol.oip.json_codec import decode_infer, decode_raw, encode_result
 from pumice.protocol.oip.types import WireRequest, bind_outputs, check_outputs
@@ -29,13 +39,9 @@ _log = logging.getLogger("pumice.gateway.http")
 SUFFIX = b"/infer"
 """End of the paths that this module answers."""
 
-PROTOCOL = "http"
-"""Label of this face in the metrics."""
-
 ROUTE = re.compile(r"/v2/models/([^/]+)(?:/versions/([^/]+))?/infer")
 """Paths that are answered: the model and the version, percent-encoded."""
 
-_JSON = b"content-type: application/json\r\n"
 _BINARY = b"content-type: application/octet-stream\r\ninference-header-content-length: %d\r\n"
 _MOST_DIGITS = 18  # of a length that can be one; Python refuses to read thousands of them
 _OK = STATUS_LINE[200]
@@ -97,8 +103,10 @@ class InferHandler:
             look = served.look
             if look is not None and _said_by_head(exchange, notes):
                 # most is refused while too much comes, and decoding it would be the larger part of the work
-                deadline = deadline_of(notes.timeout_ms, started)
-                look(InferRequest({}, deadline=deadline, caller=exchange.caller))
+                refusal = _look(look, exchange, notes, served, started)
+                if refusal is not None:
+                    refusal.answer(exchange, request_id, started)
+                    return
             wire = self._decode(exchange, notes, served, reader)
             if wire.outputs and served.profile is not None:
                 check_outputs(wire, served.name, served.profile.signature)
@@ -204,12 +212,34 @@ def _said_by_head(exchange: Exchange, notes: _Notes) -> bool:
     return not (urgent or (not notes.timeout_ms and text.find(b'"timeout"', 0, end) >= 0))
 
 
-class _Notes:
-    """The headers that matter here, read once for all requests with the same head."""
+def _look(
+    look: Callable[[InferRequest], None], exchange: Exchange, notes: _Notes, served: ServedVersion, started: float
+) -> Refusal | None:
+    """Find out whether a request is refused by what its head says.
 
-    __slots__ = ("coding", "encoding", "json_length", "json_size", "request_id", "timeout_ms", "traceparent")
+    What the same caller was told of the same head a moment ago is not worked out again: the more are refused, the less
+    each of them costs.
+    """
+    caller, kept = exchange.caller, notes.refusal
+    if kept is not None and started < kept.until and kept.served is served and kept.caller == caller:
+        served.refused_again(kept.error)
+        return kept
+    try:
+        look(InferRequest({}, deadline=deadline_of(notes.timeout_ms, started), caller=caller))
+    except (Overloaded, OverShare) as error:
+        refusal = notes.refusal = Refusal(served, caller, error, started)
+        return refusal
+    notes.refusal = None
+    return None
+
+
+class _Notes:
+    """The headers that matter here, read once for all requests with the same head; and how the last one fared."""
+
+    __slots__ = ("coding", "encoding", "json_length", "json_size", "refusal", "request_id", "timeout_ms", "traceparent")
 
     def __init__(self, headers: dict[bytes, bytes]) -> None:
+        self.refusal: Refusal | None = None
         self.request_id = _text(headers, b"x-request-id")
         self.timeout_ms = _text(headers, b"x-timeout-ms")
         self.traceparent = _text(headers, b"traceparent")
@@ -253,7 +283,7 @@ class _Answer:
         except PumiceError as problem:
             fail(self._exchange, self._served, problem, request_id, self._started)
             return
-        content = _JSON if json_length is None else _BINARY % json_length
+        content = JSON_TYPE if json_length is None else _BINARY % json_length
         headers = [
             content,
             b"x-request-id: %s\r\nx-model-version: %s\r\n" % (request_id.encode(), result.version.encode()),
@@ -263,16 +293,3 @@ class _Answer:
             headers.append(b"content-encoding: %s\r\nvary: accept-encoding\r\n" % self._coding)
         self._exchange.respond(_OK, headers, body)
         self._served.stats.finished(PROTOCOL, "200", time.monotonic() - self._started)
-
-
-def fail(exchange: Exchange, served: ServedVersion | None, error: PumiceError, request_id: str, started: float) -> None:
-    """Answer with an error in the protocol's shape, and count it."""
-    status = status_of(error)
-    headers = [_JSON, b"x-request-id: %s\r\n" % request_id.encode()]
-    if served is not None:
-        headers.append(b"x-model-version: %s\r\n" % served.version.encode())
-        served.stats.finished(PROTOCOL, str(status), time.monotonic() - started)
-    headers += [b"%s: %s\r\n" % (name.encode(), value.encode()) for name, value in headers_of(error).items()]
-    if status >= 500 and not isinstance(error, Overloaded):  # of those the admission tells the number now and then
-        _log.warning("request failed", extra={"request_id": request_id, "status": status, "problem": error.message})
-    exchange.respond(STATUS_LINE[status], headers, [oip_error(error)])
