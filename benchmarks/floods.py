@@ -57,6 +57,11 @@ class Flood:
     cpu: float
     generator_cpu: float
 
+    @property
+    def kept(self) -> float:
+        """Part of the capacity that was answered in time."""
+        return self.goodput / self.capacity
+
 
 @dataclass(frozen=True)
 class Flow:
@@ -88,6 +93,7 @@ class Burst:
         case: Name of the case.
         requests: How many at once.
         deadline: Of every request (s).
+        first: How many were answered rightly at first.
         refused: How many were refused at first.
         back: How many of these were let in when they came back for the first time.
         right: How many of these were answered within the deadline.
@@ -98,6 +104,7 @@ class Burst:
     case: str
     requests: int
     deadline: float
+    first: int
     refused: int
     back: int
     right: int

@@ -9,7 +9,8 @@ import json
 from dataclasses import dataclass, replace
 
 from benchmarks import paths
-from benchmarks.floods import Flood, Flow, flood_of
+from benchmarks.bursts import Wish, burst
+from benchmarks.floods import Burst, Flood, Flow, flood_of
 from benchmarks.processes import NotReady, Running, running
 from benchmarks.rounds import Plan
 from benchmarks.samples import Results
@@ -57,6 +58,8 @@ CASES = (
     Case("single", "10 ms a call, one row a call", "Single", 1, 4, 128, 0.25),
     Case("batches", "8 + 0.25 n ms a call of n rows, at most 8", "Batched", 8, 32, 512, 0.25),
 )
+BURST = 1.6
+"""How much comes at once, as a multiple of what can be answered within the deadline."""
 
 
 def run_overload(plan: Plan, results: Results) -> None:
@@ -122,6 +125,16 @@ def _climb(plan: Plan, case: Case, up: Running, number: int, results: Results) -
         flow = Flow(number, case.name, up.server.name, times, capacity, case.deadline)
         results.floods.append(flood_of(flow, found))
         print(_line(results.floods[-1]), flush=True)
+    results.bursts.append(_come_back(case, up, number, capacity))
+    print(f"  {results.bursts[-1]}", flush=True)
+
+
+def _come_back(case: Case, up: Running, number: int, capacity: float) -> Burst:
+    """Sends a burst and lets those come back who are refused."""
+    headers = up.server.headers(up.workload) | {"x-timeout-ms": f"{1000 * case.deadline:g}"}
+    requests = round(BURST * case.deadline * capacity)
+    first, refused, back, right, longest = burst(Wish(up.url, headers, BODIES[0], requests, case.deadline))
+    return Burst(number, case.name, requests, case.deadline, first, refused, back, right, longest)
 
 
 def _changed(job: LoadJob, **changes: object) -> LoadJob:
@@ -130,7 +143,7 @@ def _changed(job: LoadJob, **changes: object) -> LoadJob:
 
 def _line(flood: Flood) -> str:
     return (
-        f"  x{flood.times:<5g} offered {flood.offered:8.1f}  goodput {flood.goodput:7.1f} ({flood.goodput / flood.capacity:.3f})"
+        f"  x{flood.times:<5g} offered {flood.offered:8.1f}  goodput {flood.goodput:7.1f} ({flood.kept:.3f})"
         f"  late {flood.late:.1f}  504 {flood.expired:.1f}  refused {flood.refused:.1f}  other {flood.other:.1f}"
         f"  accepted p50 {flood.accepted_p50_ms:.1f} p99 {flood.accepted_p99_ms:.1f} ms"
         f"  refusal p50 {flood.refusal_p50_ms:.2f} p99 {flood.refusal_p99_ms:.2f} max {flood.refusal_max_ms:.1f} ms"
