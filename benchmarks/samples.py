@@ -111,9 +111,8 @@ class Results:
     def from_json(cls, value: dict[str, Any]) -> "Results":
         """Reads what `as_json` gave."""
         kinds = {"samples": Sample, "floods": Flood, "bursts": Burst}
-        return cls(
-            **{name: [kinds[name](**one) for one in kept] if name in kinds else kept for name, kept in value.items()}
-        )
+        made = {name: [kind(**one) for one in value.get(name, [])] for name, kind in kinds.items()}
+        return cls(**(value | made))
 
 
 def middle(values: Iterable[float]) -> float | None:

@@ -205,6 +205,21 @@ def test_nobody_is_told_to_come_back_later_than_the_queue_is_empty() -> None:
     assert caught.value.retry_after_s <= 0.021
 
 
+def test_a_crowd_is_told_to_come_back_one_after_the_other() -> None:
+    scene, told = Scene(places=1000), []
+    scene.wait(500)
+    for _ in range(600):
+        with pytest.raises(Overloaded) as caught:
+            scene.judge(request(), deadline=2.0)
+        told.append(caught.value.retry_after_s)
+    # there is room from 3.022 s on, for one each 10 ms, until the queue is empty
+    assert told[:3] == pytest.approx([3.022, 3.032, 3.042], abs=0.0011)
+    assert told == sorted(told)
+    assert told[-1] == pytest.approx(5.0, abs=0.02)
+    scene.admission.refused_again("predicted")
+    assert scene.stats.shed == {"predicted": 601}
+
+
 def test_while_no_replica_is_ready_nobody_knows() -> None:
     scene = Scene()
     scene.wait(30)

@@ -28,8 +28,8 @@ _SURE = 2.0
 _EXCEEDED = 0.005
 """Part of the predictions that may be exceeded by more than `Doubt.tail`."""
 
-_TAIL_STEP = 0.02
-"""How much the tail grows when it is exceeded, as part of the prediction."""
+_TAIL_STEP = 0.05
+"""How much the tail grows when it is exceeded, as part of the prediction or of itself."""
 
 _WAY_BACK = 0.002
 """From the end of a batch until its answers are on their way (s)."""
@@ -45,6 +45,9 @@ _WITHOUT_REPLICAS = 1.0
 
 _LEAST = 0.001
 """Shortest time after which another try is asked for (s)."""
+
+_CROWD = 1.0
+"""Wait from which those who are refused are told to come back one after the other (s); HTTP tells whole seconds."""
 
 _TELL_EVERY = 10.0
 """How often the log says that requests are refused (s); a line for each would be work just when there is too much."""
@@ -118,7 +121,7 @@ class Doubt:
             self.pace = min(max(self._came / self._predicted, slowest), fastest)
         over = came - self.pace * predicted
         self.deviation += _RECENT * (abs(over) - self.deviation)
-        self.tail = max(self.tail + _TAIL_STEP * predicted * ((over > self.tail) - _EXCEEDED), 0.0)
+        self.tail = max(self.tail + _TAIL_STEP * max(predicted, self.tail) * ((over > self.tail) - _EXCEEDED), 0.0)
 
     @property
     def margin(self) -> float:
@@ -152,6 +155,8 @@ class Admission:
         self._refused = 0
         self._told = -math.inf
         self._calm_rows = self._rows_per_second = self._rows_lost = 0.0  # nothing is known before the first batch
+        self._promised = -math.inf  # up to this moment (s) the room is promised to those who were refused
+        self._each = 0.0  # what one of them takes of it (s)
 
     def settle(self) -> None:
         """Find out up to where nothing need be predicted; called when the curve or the doubt has learned.
@@ -217,7 +222,10 @@ class Admission:
         if over > 0 or room_in is not None:
             # an idle version takes any request, so nobody need come back later than that
             again = max(min(over, doubt.pace * wait), room_in or 0.0, 0.0 if free_in else _WITHOUT_REPLICAS)
-            self._refuse(request, over > 0, doubt.pace * wait, again, now)
+            wait *= doubt.pace
+            each = doubt.pace * request.rows * (per_row + fixed / full) / max(len(free_in), 1)
+            again = self._after_others(again, wait, each, now)
+            self._refuse(request, over > 0, wait, again, now)
         self.tight = False
         return wait + service
 
@@ -237,6 +245,19 @@ class Admission:
             self._stats.shed["share"] += 1
             victim.fail(OverShare(self._share(), _shown(again)))
 
+    def _after_others(self, again: float, wait: float, each: float, now: float) -> float:
+        """Tell when to come back if those come back before who were refused before; no later than the queue is empty.
+
+        Were all told the same moment, all would come at once, and nearly all be refused again.
+        """
+        if wait < _CROWD:
+            self._each = 0.0
+            return again
+        self._each = each
+        free = max(self._promised, now + again)
+        self._promised = min(free + each, now + wait)
+        return max(min(free - now, wait), again)
+
     def _room_in(self, request: InferRequest, free_in: Sequence[float]) -> float | None:
         """When a place is free (s from now); None if the request has one."""
         if len(self._queue) < self._limits.requests or self._queue.give_way(request) is not None:
@@ -253,6 +274,7 @@ class Admission:
     def refused_again(self, reason: str) -> None:
         """Count a request that is told what one like it was told a moment ago."""
         self._refused += 1
+        self._promised += self._each
         self._stats.shed[reason] += 1
 
     def _refusal(self, request: InferRequest, late: bool, wait: float, again: float) -> Overloaded | OverShare:
