@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from benchmarks.floods import FLOOD
 from benchmarks.pairs import PAIRS
 from benchmarks.samples import Results, middle
 from benchmarks.servers import ECHO
@@ -49,6 +50,7 @@ def all_bounds(results: Results) -> list[Bound]:
     if "pumice" in results.servers("shm"):
         found += bounds_shared_memory(results)
     found += bounds_pairs(results)
+    found += bounds_overload(results)
     if "pumice" in results.starts:
         found += bounds_start(results)
     failed = results.extras.get("failed_while_killing")
@@ -144,6 +146,23 @@ def bounds_pairs(results: Results) -> Iterator[Bound]:
             yield Bound(f"{pair.key}, {connections} connections: CPU per request, {what}", ratio, limit, "at most")
         failed = sum(results.failures(pair.key, way) for way in pair.ways)
         yield Bound(f"{pair.key}: failed requests", failed, 0, "at most")
+
+
+def bounds_overload(results: Results) -> Iterator[Bound]:
+    """Ten times the capacity: what is left of it, and what those hear who are refused."""
+    floods = [flood for flood in results.floods if flood.server == "pumice" and flood.times == FLOOD]
+    for case in dict.fromkeys(flood.case for flood in floods):
+        of = [flood for flood in floods if flood.case == case]
+        what = f"overload, {case}, {FLOOD:g} times the capacity"
+        yield Bound(f"{what}: answers in time by the capacity", middle(flood.kept for flood in of), 0.9, "at least")
+        p99 = middle(flood.accepted_p99_ms / flood.deadline_ms for flood in of)
+        yield Bound(f"{what}: p99 of the accepted by their deadline", p99, 1.0, "at most")
+        yield Bound(f"{what}: p99 of the refusals, ms", middle(flood.refusal_p99_ms for flood in of), 50, "at most")
+        told = min(flood.told for flood in of)
+        yield Bound(f"{what}: part of the refusals with `Retry-After`", told, 1.0, "at least")
+        bursts = [burst for burst in results.bursts if burst.case == case and burst.refused]
+        back = middle(burst.back / burst.refused for burst in bursts)
+        yield Bound(f"overload, {case}: let in when they come back as told", back, 0.9, "at least")
 
 
 def bounds_start(results: Results) -> Iterator[Bound]:

@@ -7,6 +7,8 @@ import numpy as np
 
 from pumice.client.load import LoadResult, Outcome
 
+FLOOD = 10.0
+"""The multiple of the capacity that the bounds are about."""
 REFUSALS = ("status 503", "status 429")
 EXPIRED = "status 504"
 
@@ -21,6 +23,7 @@ class Flood:
         server: Name of the server.
         times: What was offered, as a multiple of the capacity.
         capacity: Right answers a second of a closed loop, measured in the same round.
+        deadline_ms: Of every request.
         offered: Requests that were sent, or due, a second.
         goodput: Right answers a second that came within the deadline.
         late: Right answers a second that came after it.
@@ -42,6 +45,7 @@ class Flood:
     server: str
     times: float
     capacity: float
+    deadline_ms: float
     offered: float
     goodput: float
     late: float
@@ -129,6 +133,7 @@ def flood_of(flow: Flow, found: LoadResult) -> Flood:
         server=flow.server,
         times=flow.times,
         capacity=flow.capacity,
+        deadline_ms=1000 * flow.deadline,
         offered=rate(len(found.outcomes) + unsent),
         goodput=rate(good),
         late=rate(len(right) - good),

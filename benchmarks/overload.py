@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from benchmarks import paths
 from benchmarks.bursts import Wish, burst
-from benchmarks.floods import Burst, Flood, Flow, flood_of
+from benchmarks.floods import FLOOD, Burst, Flood, Flow, flood_of
 from benchmarks.processes import NotReady, Running, running
 from benchmarks.rounds import Plan
 from benchmarks.samples import Results
@@ -21,8 +21,6 @@ from pumice.client.load import LoadJob, run_load
 KEY = "overload"
 TIMES = (0.5, 0.8, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0)
 """What is offered, as multiples of the capacity."""
-FLOOD = 10.0
-"""The multiple that the bounds are about."""
 FLOOD_SECONDS = 10.0
 """Shortest window of that one (s)."""
 BODIES = tuple(
@@ -56,10 +54,12 @@ class Case:
 
 CASES = (
     Case("single", "10 ms a call, one row a call", "Single", 1, 4, 128, 0.25),
-    Case("batches", "8 + 0.25 n ms a call of n rows, at most 8", "Batched", 8, 32, 512, 0.25),
+    Case("batches", "8 + 0.25 n ms a call of n rows, at most 4", "Batched", 4, 16, 256, 0.25),
 )
 BURST = 1.6
 """How much comes at once, as a multiple of what can be answered within the deadline."""
+LONG = 2.0
+"""A longer deadline for a second burst (s): only then is more than a second to be told."""
 
 
 def run_overload(plan: Plan, results: Results) -> None:
@@ -125,8 +125,9 @@ def _climb(plan: Plan, case: Case, up: Running, number: int, results: Results) -
         flow = Flow(number, case.name, up.server.name, times, capacity, case.deadline)
         results.floods.append(flood_of(flow, found))
         print(_line(results.floods[-1]), flush=True)
-    results.bursts.append(_come_back(case, up, number, capacity))
-    print(f"  {results.bursts[-1]}", flush=True)
+    for deadline in (case.deadline, LONG):
+        results.bursts.append(_come_back(replace(case, deadline=deadline), up, number, capacity))
+        print(f"  {results.bursts[-1]}", flush=True)
 
 
 def _come_back(case: Case, up: Running, number: int, capacity: float) -> Burst:

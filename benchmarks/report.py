@@ -4,6 +4,7 @@ from statistics import median
 
 from benchmarks import shared_memory
 from benchmarks.bounds import Bound, all_bounds
+from benchmarks.flood_report import burst_table, flood_table
 from benchmarks.pairs import PAIRS, WAYS
 from benchmarks.samples import Results
 from benchmarks.servers import ECHO, SERVERS, TITLES, demo_server
@@ -19,6 +20,12 @@ METHOD = (
     " {seconds:g} s, each after {warmup:g} s of the same load. Ratios are taken within a round, then their median. CPU"
     " is that of the server's whole process tree. Answers were compared with ONNX Runtime's own; a wrong one counts as"
     " failed."
+)
+FLOODS = (
+    "In `overload` the model sleeps in its one replica. The capacity is that of a closed loop, measured in the same"
+    " round; then an open loop sends at multiples of it, whatever the answers do. *In time* is by the capacity;"
+    " latencies count from the moment at which a request was due. *CPU a refusal* is what the server's CPU grew by"
+    " since the capacity was reached."
 )
 Table = list[list[str]]
 
@@ -96,6 +103,11 @@ def sections(results: Results) -> list[tuple[str, Table]]:
         found.append(
             (f"ONNX Runtime without a server (one session.run at batch 1: {alone:.2f} ms)", bare_table(results))
         )
+    if results.floods:
+        title = "overload: more than can be answered (models that sleep, one replica, a deadline of 250 ms)"
+        found.append((title, flood_table(results)))
+    if results.bursts:
+        found.append(("overload: who is refused and comes back after `Retry-After`, once", burst_table(results)))
     if results.starts:
         found.append(("Cold start (tiny model where nothing else is said)", start_table(results)))
     bounds = all_bounds(results)
@@ -141,6 +153,8 @@ def as_markdown(results: Results, chart: str | None) -> str:
         parts.append(f"**{noise}**")
     if chart:
         parts.append(f"![Pumice beside its peers]({chart})")
+    if results.floods:
+        parts.append(FLOODS)
     for title, rows in sections(results):
         head, *body = rows
         rule = "|".join([":--", *["--:"] * (len(head) - 1)])

@@ -4,7 +4,7 @@
     python -m benchmarks.run --workload A --peers pumice,mosec --rounds 3 --seconds 5
     python -m benchmarks.run --report .bench/results/latest.json --publish
 
-Results land in `.bench/results/` (JSON, Markdown, SVG); `--publish` also writes `docs/benchmarks.md` with its chart.
+Results land in `.bench/results/` (JSON, Markdown, SVG); `--publish` also writes `docs/benchmarks.md` with its charts.
 """
 
 import argparse
@@ -16,6 +16,7 @@ from pathlib import Path
 from benchmarks import grpc, overload, paths, shared_memory, store
 from benchmarks.bounds import all_bounds
 from benchmarks.chart import draw
+from benchmarks.flood_report import draw_floods
 from benchmarks.kills import run_kills
 from benchmarks.machine import machine, version
 from benchmarks.pairs import PAIRS, run_pair
@@ -106,6 +107,9 @@ def publish(results: Results) -> None:
     chart = draw(results)
     if chart:
         (docs / "images" / "benchmarks.svg").write_text(chart)
+    floods = draw_floods(results)
+    if floods:
+        (docs / "images" / "overload.svg").write_text(floods)
     (docs / "benchmarks.md").write_text(as_markdown(results, "images/benchmarks.svg" if chart else None))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,8 @@ from pumice.client.load import Bucket
 from pumice.domain.errors import BadSetting
 from pumice.domain.signature import Tensor
 from pumice.protocol.oip.json_codec import decode_infer
+from pumice.service.access.keys import KeyStore
+from pumice.service.access.types import KeyWish
 from tests.cli.command import ROOT, pumice
 from tests.client.scripted import ScriptedServer, answer
 from tests.support.server import RunningServer
@@ -139,6 +142,25 @@ def test_a_running_server_is_measured_for_people() -> None:
         assert done.returncode == 0, done.stderr
     for word in ("throughput", "latency p99", "CPU a request", "mean batch", "failed", "≤"):
         assert word in done.stdout
+
+
+def test_a_server_that_asks_for_keys_is_measured(tmp_path: Path) -> None:
+    store = KeyStore.open(tmp_path)
+    reader = store.create(KeyWish(name="reader", scopes=["infer:double", "read:*"]), "test").key
+    narrow = store.create(KeyWish(name="narrow", scopes=["infer:double"]), "test").key
+    store.close()
+    double = "double=tests.support.models:Doubler"
+    with RunningServer(double, "--auth", "keys", home=tmp_path, cwd=ROOT) as server:
+        words = ("bench", "double", "--url", server.url, *SHORT)
+        assert pumice(*words).returncode == 1
+        told = pumice(*words, "--api-key", reader)
+        environ = {"PUMICE_API_KEY": narrow}
+        read = pumice(*words, environ=environ)
+    assert (told.returncode, read.returncode) == (0, 0), told.stderr + read.stderr
+    report, unread = json.loads(told.stdout), json.loads(read.stdout)
+    assert report["failed"] == unread["failed"] == 0
+    assert report["mean_batch_size"] >= 1
+    assert unread["mean_batch_size"] is None  # this key may not see the metrics
 
 
 def test_failed_requests_fail_the_command() -> None:

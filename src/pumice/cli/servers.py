@@ -42,10 +42,13 @@ def connect(url: str | None, timeout: float, api_key: str | None = None) -> Clie
     Raises:
         BadSetting: The URL is none.
     """
-    settings = load_settings({})
-    return Client(
-        url or default_url(), api_key or settings.api_key or None, timeout=timeout, verify=settings.tls_ca or True
-    )
+    verify = load_settings({}).tls_ca or True
+    return Client(url or default_url(), key_of(api_key), timeout=timeout, verify=verify)
+
+
+def key_of(api_key: str | None) -> str | None:
+    """Return the key to send: the one given, else that of the settings, if there is one."""
+    return api_key or load_settings({}).api_key or None
 
 
 def split_ref(ref: str) -> tuple[str, str]:

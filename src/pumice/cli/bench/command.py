@@ -18,7 +18,7 @@ from pumice.cli.bench.report import Subject, report_of, show
 from pumice.cli.inputs import read_input
 from pumice.cli.output import print_json
 from pumice.cli.own_server import OwnServer
-from pumice.cli.servers import UrlOption, connect, default_url, split_ref
+from pumice.cli.servers import ApiKeyOption, UrlOption, connect, default_url, key_of, split_ref
 from pumice.client.load import run_load
 from pumice.config import load_settings
 from pumice.domain.errors import BadSetting
@@ -47,23 +47,25 @@ def bench(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
     ] = None,
     timeout: Annotated[float, typer.Option(min=0.001, metavar="SECONDS", help="When a request has failed.")] = 30.0,
     pid: Annotated[int | None, typer.Option(help="Process of the running server, to measure its CPU time.")] = None,
+    api_key: ApiKeyOption = None,
     replicas: Annotated[int | None, typer.Option(min=1, help="Replicas of a SOURCE.")] = None,
     threads: Annotated[int | None, typer.Option(min=0, help="Threads of a SOURCE's inference.")] = None,
     max_batch_size: Annotated[int | None, typer.Option(min=1, help="Most rows of a SOURCE's batch.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the results as JSON.")] = False,
 ) -> None:
     """Measure how fast a model is served."""
-    load = Load(connections, duration, warmup, rows, free, protocol, timeout)
+    key = key_of(api_key)
+    load = Load(connections, duration, warmup, rows, free, protocol, timeout, key)
     given = None if input_ is None else read_input(input_, sys.stdin.buffer)
     own = {"replicas": replicas, "threads": threads, "max-batch-size": max_batch_size}
-    with _server(target, url, own, pid) as server, connect(server.url, timeout) as client:
+    with _server(target, url, own, pid) as server, connect(server.url, timeout, key) as client:
         model, version = split_ref(server.model) if server.model else (client.models()[0].name, "")
         known = client.metadata(model, version=version)
         job = load_job(server.url, known, version, given, load, server.pid)
-        before = read_batches(server.url, model, timeout)
+        before = read_batches(server.url, model, timeout, key)
         with _telling(f"measuring {model}: {warmup:g} s of warm-up, then {duration:g} s"):
             result = run_load(job)
-        after = read_batches(server.url, model, timeout)
+        after = read_batches(server.url, model, timeout, key)
         mean = after.mean_since(before) if before and after else None
         report = report_of(result, load, Subject(model, version or (known.versions or [""])[-1], server.url), mean)
     if json:

@@ -37,6 +37,7 @@ class Load:
         free: Size of the inputs' free axes other than the first.
         protocol: How tensors travel.
         timeout_s: When a request counts as failed (s).
+        api_key: Key to send, if there is one.
     """
 
     connections: int
@@ -46,6 +47,12 @@ class Load:
     free: int
     protocol: Protocol
     timeout_s: float
+    api_key: str | None = None
+
+
+def bearer(api_key: str | None) -> dict[str, str]:
+    """Return the headers that show a key; none without one."""
+    return {"authorization": f"Bearer {api_key}"} if api_key else {}
 
 
 def load_job(url: str, known: ModelMetadata, version: str, given: Given | None, load: Load, pid: int | None) -> LoadJob:
@@ -70,7 +77,7 @@ def load_job(url: str, known: ModelMetadata, version: str, given: Given | None, 
     headers, bodies = _aligned(calls)
     return LoadJob(
         url=url.rstrip("/") + calls[0].path,
-        headers=headers,
+        headers=headers | bearer(load.api_key),
         bodies=tuple(bodies),
         connections=load.connections,
         seconds=load.seconds,
