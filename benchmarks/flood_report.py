@@ -25,6 +25,8 @@ LINES = """
     .third { stroke: #69db7c; }
   }
 """
+BUSY = 0.5
+"""Load average before the run from which on a picture says so."""
 Figure = Callable[[Flood], float]
 Curve = tuple[str, str, Figure]
 """Class of the line, its name, and what it shows of a flood."""
@@ -107,11 +109,19 @@ def draw_floods(results: Results) -> str | None:
     parts += _panel(results, f"Latency, ms ({cases[0]}; dashed: the deadline)", HEIGHT, waits, single, 1.2 * deadline)
     y = _y(deadline, 1.2 * deadline, HEIGHT)
     parts.append(f'<path class="line deadline" d="M{LEFT} {y:.1f}H{WIDTH - RIGHT}"/>')
+    parts.append(f'<text x="10" y="{2 * HEIGHT + 14}">{escape(_where(results))}</text>')
     head = (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {2 * HEIGHT}" width="{WIDTH}"'
-        f' height="{2 * HEIGHT}" role="img" aria-label="Answers in time and latency against the offered load">'
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {2 * HEIGHT + 24}" width="{WIDTH}"'
+        f' height="{2 * HEIGHT + 24}" role="img" aria-label="Answers in time and latency against the offered load">'
     )
     return f"{head}\n<style>{STYLE}{LINES}</style>\n" + "\n".join(parts) + "\n</svg>\n"
+
+
+def _where(results: Results) -> str:
+    about = results.machine
+    busy = float(about.get("load_before", 0.0))
+    noise = f"; a busy machine (load average {busy:g}): not its best" if busy >= BUSY else ""
+    return f"{about.get('cores', '?')} cores with the load generator, {about.get('date', '')}{noise}"
 
 
 def _panel(results: Results, title: str, top: int, curves: list[Curve], cases: list[str], most: float) -> Iterator[str]:
