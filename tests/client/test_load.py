@@ -44,6 +44,7 @@ class Server:
             "/pieces": [PLAIN[:20], PLAIN[20:-3], PLAIN[-3:]],
             "/closing": [CLOSING],
             "/busy": [BUSY],
+            "/later": [BUSY.replace(b"content", b"Retry-After: 7\r\ncontent")],
             "/continue": [b"HTTP/1.1 100 Continue\r\n\r\n" + PLAIN],
             "/twice": [PLAIN + PLAIN],
             "/garbage": [b"SSH-2.0-server\r\n\r\n"],
@@ -167,6 +168,20 @@ def test_dropped_connections_fail_and_are_replaced() -> None:
 def test_check_by_name() -> None:
     result = drive("/plain", requests=20, check="operator:ne", check_every=3)  # index != answer
     assert (result.requests, result.failures) == (20, {})
+
+
+def test_every_request_is_kept_on_demand() -> None:
+    fields: dict[str, Any] = {"requests": 300, "connections": 3}
+    assert drive("/plain", **fields).outcomes == ()
+    right = drive("/plain", **fields, keep=True)
+    assert {(outcome.problem, outcome.retry_after) for outcome in right.outcomes} == {("", "")}
+    assert max(outcome.seconds for outcome in right.outcomes) * 1000 == pytest.approx(right.latency.max_ms)
+    later = drive("/", **fields, keep=True, paths=["/later", "/busy", "/later"], warmup_seconds=0.1)
+    kinds = Counter((outcome.problem, outcome.retry_after) for outcome in later.outcomes)
+    assert kinds == {("status 503", "7"): 200, ("status 503", ""): 100}
+    assert all(0 <= outcome.at <= later.seconds and outcome.seconds > 0 for outcome in later.outcomes)
+    dropped = drive("/drop", requests=50, keep=True)
+    assert Counter(outcome.problem for outcome in dropped.outcomes) == {"": 40, "closed": 10}
 
 
 def test_nobody_listens() -> None:

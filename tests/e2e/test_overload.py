@@ -121,6 +121,7 @@ def test_a_refusal_costs_no_decoding_and_no_connection(server: RunningServer, tm
     assert post(whole) == 200
     first = connection.sock
     with full(server.url, "gated", tmp_path / "gate") as waiting:
+        before = metric(server.url, "pumice_shed_total", model="gated", reason="queue")
         assert post(whole) == 503
         assert post(b"{broken") == 503  # not looked at
         assert post(b'{broken "priority"') == 400  # its priority might get it in
@@ -128,6 +129,7 @@ def test_a_refusal_costs_no_decoding_and_no_connection(server: RunningServer, tm
         assert [post(whole) for _ in range(20)] == [503] * 20
         assert server.logged().count("requests are refused") <= told + 1  # not a line each
         assert "requests are waiting" not in server.logged()
+        assert metric(server.url, "pumice_shed_total", model="gated", reason="queue") == before + 22
     assert post(whole) == 200
     assert connection.sock is first
     connection.close()
