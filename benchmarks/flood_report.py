@@ -120,7 +120,8 @@ def draw_floods(results: Results) -> str | None:
 def _where(results: Results) -> str:
     about = results.machine
     busy = float(about.get("load_before", 0.0))
-    noise = f"; a busy machine (load average {busy:g}): not its best" if busy >= BUSY else ""
+    noise = f"; busy (load average {busy:g})" if busy >= BUSY else ""
+    noise += ", real-time priority" if about.get("real_time") else ""
     return f"{about.get('cores', '?')} cores with the load generator, {about.get('date', '')}{noise}"
 
 

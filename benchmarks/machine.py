@@ -28,6 +28,7 @@ def machine() -> dict[str, object]:
         "cores": os.cpu_count(),
         "system": f"{platform.system()} {platform.release().split('-')[0]}, CPython {platform.python_version()}",
         "date": dt.datetime.now(dt.UTC).date().isoformat(),
+        "real_time": os.sched_getscheduler(0) in {os.SCHED_FIFO, os.SCHED_RR},
         "load_before": round(os.getloadavg()[0], 2),
     }
 

@@ -136,7 +136,10 @@ def noise_note(results: Results) -> str:
     before = float(results.machine.get("load_before", 0.0))
     if before < 0.5:
         return ""
-    return f"The machine was not quiet (load average {before:g} before the run): ratios count, absolute figures do not."
+    note = f"The machine was not quiet (load average {before:g} before the run): ratios count, absolute figures do not."
+    if results.machine.get("real_time"):
+        note += " Servers and generator ran with real-time priority, before all else that it did."
+    return note
 
 
 def _pad(cell: str, width: int, at: int) -> str:

@@ -50,15 +50,15 @@ def test_doubt_finds_the_pace() -> None:
     assert doubt.deviation == pytest.approx(0.0, abs=1e-3)
 
 
-def test_a_prediction_is_exceeded_once_in_two_hundred_times() -> None:
+def test_a_prediction_is_exceeded_once_in_five_hundred_times() -> None:
     doubt, chance, exceeded = Doubt(), np.random.default_rng(1), 0
     for number in range(20_000):
         came = 0.2 + float(chance.exponential(0.02))
         exceeded += number >= 2000 and came > doubt.pace * 0.2 + doubt.margin
         doubt.learn(0.2, came)
-    assert exceeded < 0.01 * 18_000
-    assert doubt.margin < 0.2  # 0.11 would do of an exponential one, were the pace known
-    for _ in range(2000):
+    assert exceeded < 0.004 * 18_000
+    assert doubt.margin < 0.2  # 0.1 would do, were the pace known
+    for _ in range(8000):
         doubt.learn(0.2, 0.2)
     assert doubt.margin < 0.05  # what is over is forgotten
 
@@ -125,8 +125,8 @@ def test_a_request_gets_in_if_it_will_be_in_time() -> None:
     assert scene.judge(request(), deadline=0.12) == pytest.approx(0.11)
     with pytest.raises(Overloaded) as caught:
         scene.judge(request(), deadline=0.1)
-    # too late by 10 ms, and 2 more for the way back
-    assert caught.value.retry_after_s == pytest.approx(0.012, abs=0.0011)
+    # too late by 10 ms, and 3 more for the way back
+    assert caught.value.retry_after_s == pytest.approx(0.013, abs=0.0011)
     assert scene.stats.shed == {"predicted": 1}
     assert scene.admission.tight
 
@@ -212,8 +212,8 @@ def test_a_crowd_is_told_to_come_back_one_after_the_other() -> None:
         with pytest.raises(Overloaded) as caught:
             scene.judge(request(), deadline=2.0)
         told.append(caught.value.retry_after_s)
-    # there is room from 3.022 s on, for one each 10 ms, until the queue is empty
-    assert told[:3] == pytest.approx([3.022, 3.032, 3.042], abs=0.0011)
+    # there is room from 3.023 s on, for one each 10 ms, until the queue is empty
+    assert told[:3] == pytest.approx([3.023, 3.033, 3.043], abs=0.0011)
     assert told == sorted(told)
     assert told[-1] == pytest.approx(5.0, abs=0.02)
     scene.admission.refused_again("predicted")

@@ -25,13 +25,13 @@ _RECENT = 0.1
 _SURE = 2.0
 """Mean deviations that a prediction must be within the deadline by, at least."""
 
-_EXCEEDED = 0.005
+_EXCEEDED = 0.002
 """Part of the predictions that may be exceeded by more than `Doubt.tail`."""
 
 _TAIL_STEP = 0.05
 """How much the tail grows when it is exceeded, as part of the prediction or of itself."""
 
-_WAY_BACK = 0.002
+_WAY_BACK = 0.003
 """From the end of a batch until its answers are on their way (s)."""
 
 _MOST_DOUBT = 0.5
@@ -93,7 +93,7 @@ class Doubt:
     Attributes:
         pace: What came, as a multiple of what was predicted.
         deviation: Mean distance of what came from the prediction at that pace (s).
-        tail: What came exceeds the prediction at that pace by no more than this (s), but for one time in 200. It is
+        tail: What came exceeds the prediction at that pace by no more than this (s), but for one time in 500. It is
             found by stochastic approximation (Robbins and Monro, 1951): up by much when it was too small, down by
             little when it was not.
     """
