@@ -212,8 +212,8 @@ def test_a_crowd_is_told_to_come_back_one_after_the_other() -> None:
         with pytest.raises(Overloaded) as caught:
             scene.judge(request(), deadline=2.0)
         told.append(caught.value.retry_after_s)
-    # there is room from 3.023 s on, for one each 10 ms, until the queue is empty
-    assert told[:3] == pytest.approx([3.023, 3.033, 3.043], abs=0.0011)
+    # there is room from 3.023 s on, for one each 10 ms and a quarter to spare, until the queue is empty
+    assert told[:3] == pytest.approx([3.023, 3.0355, 3.048], abs=0.0011)
     assert told == sorted(told)
     assert told[-1] == pytest.approx(5.0, abs=0.02)
     scene.admission.refused_again("predicted")

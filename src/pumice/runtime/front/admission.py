@@ -49,6 +49,9 @@ _LEAST = 0.001
 _CROWD = 1.0
 """Wait from which those who are refused are told to come back one after the other (s); HTTP tells whole seconds."""
 
+_SPARE = 1.25
+"""How much more room than it needs each of those is given: the prediction may rise until they come."""
+
 _TELL_EVERY = 10.0
 """How often the log says that requests are refused (s); a line for each would be work just when there is too much."""
 
@@ -223,7 +226,7 @@ class Admission:
             # an idle version takes any request, so nobody need come back later than that
             again = max(min(over, doubt.pace * wait), room_in or 0.0, 0.0 if free_in else _WITHOUT_REPLICAS)
             wait *= doubt.pace
-            each = doubt.pace * request.rows * (per_row + fixed / full) / max(len(free_in), 1)
+            each = _SPARE * doubt.pace * request.rows * (per_row + fixed / full) / max(len(free_in), 1)
             again = self._after_others(again, wait, each, now)
             self._refuse(request, over > 0, wait, again, now)
         self.tight = False
