@@ -32,6 +32,15 @@ Curve = tuple[str, str, Figure]
 """Class of the line, its name, and what it shows of a flood."""
 
 
+def flood_sections(results: Results) -> list[tuple[str, list[list[str]]]]:
+    """Returns what was measured, as titled tables."""
+    if not results.floods:
+        return []
+    title = "overload: more than can be answered (models that sleep, one replica, a deadline of 250 ms)"
+    back = "overload: who is refused and comes back after `Retry-After`, once"
+    return [(title, flood_table(results)), (back, burst_table(results))]
+
+
 def flood_table(results: Results) -> list[list[str]]:
     """Returns one row a case and rate; medians over the rounds."""
     rows = [["case", "offered", "req/s", "in time", "p50 ms", "p99 ms", "late or 504", "refused"]]

@@ -4,7 +4,7 @@ from statistics import median
 
 from benchmarks import shared_memory
 from benchmarks.bounds import Bound, all_bounds
-from benchmarks.flood_report import burst_table, flood_table
+from benchmarks.flood_report import flood_sections
 from benchmarks.pairs import PAIRS, WAYS
 from benchmarks.samples import Results
 from benchmarks.servers import ECHO, SERVERS, TITLES, demo_server
@@ -103,11 +103,7 @@ def sections(results: Results) -> list[tuple[str, Table]]:
         found.append(
             (f"ONNX Runtime without a server (one session.run at batch 1: {alone:.2f} ms)", bare_table(results))
         )
-    if results.floods:
-        title = "overload: more than can be answered (models that sleep, one replica, a deadline of 250 ms)"
-        found.append((title, flood_table(results)))
-    if results.bursts:
-        found.append(("overload: who is refused and comes back after `Retry-After`, once", burst_table(results)))
+    found += flood_sections(results)
     if results.starts:
         found.append(("Cold start (tiny model where nothing else is said)", start_table(results)))
     bounds = all_bounds(results)
