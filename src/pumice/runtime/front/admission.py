@@ -14,8 +14,10 @@ from dataclasses import dataclass
 from pumice.domain.errors import Overloaded, OverShare
 from pumice.domain.request import InferRequest
 from pumice.observe.stats import VersionStats
+from pumice.runtime.front.link import Batch
 from pumice.runtime.front.queue import PendingQueue
 from pumice.runtime.front.sharing import Sharing
+from pumice.runtime.front.ticket import Ticket
 
 _log = logging.getLogger("pumice.admission")
 
@@ -158,6 +160,7 @@ class Admission:
         self._refused = 0
         self._told = -math.inf
         self._calm_rows = self._rows_per_second = self._rows_lost = 0.0  # nothing is known before the first batch
+        self._in_vain = False  # a request has waited in vain since the last answer
         self._promised = -math.inf  # up to this moment (s) the room is promised to those who were refused
         self._each = 0.0  # what one of them takes of it (s)
 
@@ -193,6 +196,35 @@ class Admission:
             return False
         self.tight = False
         return True
+
+    def answered(self, batch: Batch, now: float) -> None:
+        """Hold what was expected of a batch's first request, or else of the batch, against what came of it.
+
+        Args:
+            batch: The batch.
+            now: The monotonic clock (s).
+        """
+        self._in_vain = False
+        first = batch.tickets[0]
+        if first.expected and not first.alone:
+            self.doubt.learn(first.expected, now - first.enqueued)
+        else:
+            self.doubt.learn(self._sharing.curve.seconds(batch.rows), now - batch.started)
+
+    def waited_in_vain(self, ticket: Ticket, now: float) -> None:
+        """Learn from a request that waited too long, one between two answers.
+
+        Were only those looked at that were answered, every prediction would seem to have held. Were all looked at, one
+        hang would count as often as there are requests that waited for its end.
+
+        Args:
+            ticket: The request.
+            now: The monotonic clock (s).
+        """
+        if ticket.expected and not self._in_vain:
+            self._in_vain = True
+            least = now - ticket.enqueued + self._sharing.curve.seconds(ticket.request.rows)
+            self.doubt.learn(ticket.expected, least)
 
     def judge(self, request: InferRequest, deadline: float | None, free_in: Sequence[float], now: float) -> float:
         """Predict how long a request will take, from now to its answer.

@@ -60,7 +60,6 @@ class Dispatcher:
         self._idle: list[Replica] = []
         self._running: dict[Replica, tuple[int, float]] = {}  # rows and start of each batch
         self._hangs = 0  # since the last answer
-        self._late_seen = False  # since the last answer
         self._flush_due = False
         self._hold: asyncio.TimerHandle | None = None
         self._loop = asyncio.get_running_loop()
@@ -157,7 +156,7 @@ class Dispatcher:
         """Give the replica its next batch first, then answer this one."""
         now = time.monotonic()
         self._stats.inference_seconds.observe(head.seconds)
-        self._learn(batch, now)
+        self.admission.answered(batch, now)
         self._hangs = 0
         self._sharing.answered(batch.rows, len(batch.tickets), now - batch.started, now)
         self.admission.settle()
@@ -181,15 +180,6 @@ class Dispatcher:
             return
         for ticket, result in zip(batch.tickets, results, strict=True):
             ticket.succeed(result)
-
-    def _learn(self, batch: Batch, now: float) -> None:
-        """Hold what was expected of a batch's first request, or else of the batch, against what came of it."""
-        self._late_seen = False
-        first = batch.tickets[0]
-        if first.expected and not first.alone:
-            self.admission.doubt.learn(first.expected, now - first.enqueued)
-        else:
-            self.admission.doubt.learn(self._sharing.curve.seconds(batch.rows), now - batch.started)
 
     def hangs(self, batch: Batch) -> None:
         """A batch takes too long, and its replica will be killed.
@@ -254,26 +244,15 @@ class Dispatcher:
             self._queue.push_first(ticket)
         self._flush_soon()
 
-    def _learn_late(self, ticket: Ticket) -> None:
-        """Learn from a request that waited too long, one between two answers.
-
-        Were only those looked at that were answered, every prediction would seem to have held. Were all looked at, one
-        hang would count as often as there are requests that waited for its end.
-        """
-        if ticket.expected and not self._late_seen:
-            self._late_seen = True
-            least = time.monotonic() - ticket.enqueued + self._sharing.curve.seconds(ticket.request.rows)
-            self.admission.doubt.learn(ticket.expected, least)
-
     def _too_late(self, ticket: Ticket) -> None:
         """Drop a request that would be answered after its deadline, as the batch forms."""
-        self._learn_late(ticket)
+        self.admission.waited_in_vain(ticket, time.monotonic())
         self._expired(ticket)
 
     def _expired(self, ticket: Ticket) -> None:
         """Drop a request whose deadline has come, wherever it is."""
         if ticket.place is not None:
-            self._learn_late(ticket)
+            self.admission.waited_in_vain(ticket, time.monotonic())
         self._stats.shed["deadline"] += 1
         ticket.fail(DeadlineExceeded("the request's deadline"))
 

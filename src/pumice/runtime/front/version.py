@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, Callable
 import numpy as np
 
 from pumice.config import ModelSettings
-from pumice.domain.errors import BadSetting, ModelFailed, ModelNotReady, Overloaded, OverShare, PumiceError
+from pumice.domain.errors import BadSetting, ModelFailed, ModelNotReady, Overloaded, PumiceError
 from pumice.domain.model import Profile
 from pumice.domain.request import InferRequest, InferResult
 from pumice.observe.stats import VersionStats
@@ -203,21 +203,16 @@ class ServedVersion:
         return dispatcher.submit(request, done, request.deadline)
 
     @property
-    def look(self) -> Callable[[InferRequest], None] | None:
+    def look(self) -> Dispatcher | None:
         """Refuses a request by its caller, deadline and priority alone; None while none is refused.
 
-        It raises `Overloaded` or `OverShare` for a request of which one row would not get in, so that it need not be
-        decoded.
+        Its `look_ahead` raises `Overloaded` or `OverShare` for a request of which one row would not get in, so that it
+        need not be decoded.
         """
         dispatcher = self._dispatcher
         if dispatcher is None or not dispatcher.admission.tight or self._cache is not None:
             return None
-        return dispatcher.look_ahead
-
-    def refused_again(self, error: Overloaded | OverShare) -> None:
-        """Count a request that is told what `look` has said of one like it a moment ago."""
-        if self._dispatcher is not None:
-            self._dispatcher.admission.refused_again(error.reason)
+        return dispatcher
 
     async def infer(self, request: InferRequest) -> InferResult:
         """Run a checked request; a caller that is cancelled takes its request along.

@@ -6,7 +6,6 @@ import asyncio
 import logging
 import re
 import time
-from collections.abc import Callable
 from urllib.parse import unquote
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
@@ -29,6 +28,7 @@ from pumice.gateway.http.hot.told import JSON_TYPE, PROTOCOL, Refusal, fail
 from pumice.protocol.oip.flat_json import FlatReader
 from pumice.protocol.oip.json_codec import decode_infer, decode_raw, encode_result
 from pumice.protocol.oip.types import WireRequest, bind_outputs, check_outputs
+from pumice.runtime.front.dispatch import Dispatcher
 from pumice.runtime.front.version import ServedVersion
 from pumice.service.inference import Inference
 from pumice.service.models import Dormant
@@ -212,9 +212,7 @@ def _said_by_head(exchange: Exchange, notes: _Notes) -> bool:
     return not (urgent or (not notes.timeout_ms and text.find(b'"timeout"', 0, end) >= 0))
 
 
-def _look(
-    look: Callable[[InferRequest], None], exchange: Exchange, notes: _Notes, served: ServedVersion, started: float
-) -> Refusal | None:
+def _look(look: Dispatcher, exchange: Exchange, notes: _Notes, served: ServedVersion, started: float) -> Refusal | None:
     """Find out whether a request is refused by what its head says.
 
     What the same caller was told of the same head a moment ago is not worked out again: the more are refused, the less
@@ -222,10 +220,10 @@ def _look(
     """
     caller, kept = exchange.caller, notes.refusal
     if kept is not None and started < kept.until and kept.served is served and kept.caller == caller:
-        served.refused_again(kept.error)
+        look.admission.refused_again(kept.error.reason)
         return kept
     try:
-        look(InferRequest({}, deadline=deadline_of(notes.timeout_ms, started), caller=caller))
+        look.look_ahead(InferRequest({}, deadline=deadline_of(notes.timeout_ms, started), caller=caller))
     except (Overloaded, OverShare) as error:
         refusal = notes.refusal = Refusal(served, caller, error, started)
         return refusal
