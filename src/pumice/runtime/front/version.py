@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable
+from typing import Protocol
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from pumice.domain.model import Profile
 from pumice.domain.request import InferRequest, InferResult
 from pumice.observe.stats import VersionStats
 from pumice.protocol.frames import ReplyHead, error_of
-from pumice.runtime.front.admission import Limits
+from pumice.runtime.front.admission import Admission, Limits
 from pumice.runtime.front.answer import AnswerStream, SinglePart
 from pumice.runtime.front.batching import Batcher
 from pumice.runtime.front.cache import ResponseCache
@@ -29,6 +30,22 @@ from pumice.runtime.front.ticket import Done, Ticket
 
 _DRAIN_LOOK = 0.01
 """How often it is looked whether a version that is going has nothing left to do (s)."""
+
+
+class Looking(Protocol):
+    """Refuses requests by what is known before they are decoded."""
+
+    @property
+    def admission(self) -> Admission:
+        """Counts those who are told again what one like them was told."""
+
+    def look_ahead(self, request: InferRequest) -> None:
+        """Refuse a request of which one row would not get in.
+
+        Raises:
+            Overloaded: It would come too late, or too many wait.
+            OverShare: Too many of its caller's wait.
+        """
 
 
 class ServedVersion:
@@ -203,7 +220,7 @@ class ServedVersion:
         return dispatcher.submit(request, done, request.deadline)
 
     @property
-    def look(self) -> Dispatcher | None:
+    def look(self) -> Looking | None:
         """Refuses a request by its caller, deadline and priority alone; None while none is refused.
 
         Its `look_ahead` raises `Overloaded` or `OverShare` for a request of which one row would not get in, so that it

@@ -28,8 +28,7 @@ from pumice.gateway.http.hot.told import JSON_TYPE, PROTOCOL, Refusal, fail
 from pumice.protocol.oip.flat_json import FlatReader
 from pumice.protocol.oip.json_codec import decode_infer, decode_raw, encode_result
 from pumice.protocol.oip.types import WireRequest, bind_outputs, check_outputs
-from pumice.runtime.front.dispatch import Dispatcher
-from pumice.runtime.front.version import ServedVersion
+from pumice.runtime.front.version import Looking, ServedVersion
 from pumice.service.inference import Inference
 from pumice.service.models import Dormant
 from pumice.service.shared_memory import CallersRegions, Regions
@@ -212,7 +211,7 @@ def _said_by_head(exchange: Exchange, notes: _Notes) -> bool:
     return not (urgent or (not notes.timeout_ms and text.find(b'"timeout"', 0, end) >= 0))
 
 
-def _look(look: Dispatcher, exchange: Exchange, notes: _Notes, served: ServedVersion, started: float) -> Refusal | None:
+def _look(look: Looking, exchange: Exchange, notes: _Notes, served: ServedVersion, started: float) -> Refusal | None:
     """Find out whether a request is refused by what its head says.
 
     What the same caller was told of the same head a moment ago is not worked out again: the more are refused, the less
