@@ -162,6 +162,7 @@ def main() -> None:
         store.gc()
         assert store.verify().leftovers == 0
         assert store.gc(dry_run=True).bytes == 0
+    assert not list((home / "store" / "owners").iterdir()), "the dead have left locks"
     sys.stdout.write(json.dumps({"trials": trials, "killed": killed}))
 
 

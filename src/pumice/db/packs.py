@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import NamedTuple, TypedDict
+from typing import Any, NamedTuple, TypedDict
 
 from sqlalchemy import Connection, bindparam, delete, exists, insert, select, text, update
 
@@ -74,8 +74,19 @@ def enter(connection: Connection, pack: PackRow, chunks: Mapping[bytes, tuple[in
         if digest not in known
     ]
     if rows:
-        connection.execute(insert(store_chunks), rows)
+        _insert_chunks(connection, rows)
     return {place.pack for place in known.values()}
+
+
+def _insert_chunks(connection: Connection, rows: list[dict[str, Any]]) -> None:
+    """Hand many rows to the driver as they are: what SQLAlchemy does to each would be a tenth of a push."""
+    compiled = insert(store_chunks).compile(dialect=connection.dialect)
+    statement = str(compiled)
+    if compiled.positional:
+        order = compiled.positiontup or []
+        connection.exec_driver_sql(statement, [tuple(row[name] for name in order) for row in rows])
+    else:
+        connection.exec_driver_sql(statement, rows)
 
 
 def use(connection: Connection, model: str, version: int, packs: Iterable[str]) -> None:

@@ -17,6 +17,7 @@ from sqlalchemy import Connection, Engine
 
 from pumice.db import packs as statements
 from pumice.db.engine import READS
+from pumice.db.leases import sweep_locks
 from pumice.domain.errors import StorageFailed
 from pumice.store.compacting import Compaction
 from pumice.store.layout import Layout
@@ -82,6 +83,7 @@ def collect(
     size = sum(row["size"] for row in taken) + sum(path.lstat().st_size for path in left if path.exists())
     if not dry_run:
         _delete([*(layout.pack(row["id"]) for row in taken), *left])
+        sweep_locks(layout.root, alive)
     rewritten, saved = Compaction(engine, layout, clock).run(dry_run=dry_run)
     return Collected(
         packs=len(taken),
