@@ -19,7 +19,7 @@ from pumice.service.store.aliases import Mover, Step, note
 
 KEY = "store"
 GIB = 1 << 30
-LENGTH = int(os.environ.get("PUMICE_BENCH_STORE_BYTES", GIB))
+LENGTH = int(os.environ.get("BENCH_STORE_BYTES", GIB))
 CHANGED = 0.01
 MODELS, VERSIONS = 1_000, 10
 ASKED = 30

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-TRIALS = int(os.environ.get("PUMICE_TEST_CRASHES", "100"))
+TRIALS = int(os.environ.get("CRASH_TRIALS", "100"))
 """How many changes are killed; 1,000 takes about ten times as long."""
 
 
