@@ -26,7 +26,9 @@ COMMANDS: Mapping[str, Target] = MappingProxyType(
         "models push": Target("pumice.cli.models.transfer:push", "Store a model as the next version of a name."),
         "models pull": Target("pumice.cli.models.transfer:pull", "Write the files of a version into a folder."),
         "models alias": Target("pumice.cli.models.changing:alias", "Let an alias point to a version."),
-        "models rollback": Target("pumice.cli.models.changing:rollback", "Let an alias point to where it did before."),
+        "models rollback": Target(
+            "pumice.cli.models.changing:rollback", "Let an alias point to where it pointed before."
+        ),
         "models diff": Target("pumice.cli.models.looking:diff", "Tell what changed from one version to another."),
         "models lineage": Target("pumice.cli.models.looking:lineage", "Tell where a version comes from."),
         "models verify": Target("pumice.cli.models.changing:verify", "Hold every stored byte against its digest."),
