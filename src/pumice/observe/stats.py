@@ -145,7 +145,9 @@ class VersionStats:
             seconds: Time that it took (s).
         """
         self.requests[protocol, code] += 1
-        self.request_seconds.observe(seconds)
+        took = self.request_seconds
+        took.counts[bisect_left(SECONDS, seconds)] += 1  # `observe`, without a call for each request
+        took.total += seconds
         if code[0] != "2" and code != "OK":
             self.failed += 1
             self.failed_seconds += seconds

@@ -1,7 +1,8 @@
-"""The usual JSON request, read in one pass: flat lists of numbers in the datatypes of the signature.
+"""The usual JSON request and answer, each in one pass: flat lists of numbers.
 
 The general codec keeps each tensor's JSON until it knows the datatype, and so looks at it twice. Here the datatype is
-known before. What does not fit (nested lists, other datatypes, a mistake) is left to the general codec.
+known before. What does not fit (nested lists, other datatypes, a mistake) is left to the general codec. Of an answer,
+all that goes before the numbers is the same each time.
 """
 
 from __future__ import annotations
@@ -13,13 +14,23 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from pumice.domain.request import InferRequest
+from pumice.domain.datatypes import DATATYPE_NAMES
+from pumice.domain.request import InferRequest, InferResult
 from pumice.domain.signature import Signature
-from pumice.protocol.oip.json_codec import JsonWanted, extra_keys, finish_request
+from pumice.protocol.oip.json_codec import JsonOutput, JsonResponse, JsonWanted, extra_keys, finish_request
 from pumice.protocol.oip.types import WireRequest
 
 _NOTHING: dict[str, Any] = {}
 _UNKNOWN = ("", None, -1)
+
+_encode = msgspec.json.Encoder().encode
+_beginnings: dict[tuple[Any, ...], bytes] = {}
+_MOST_BEGINNINGS = 1024
+"""Beginnings of answers that are kept; they differ by version, output and number of rows."""
+
+_NUMBERS = "fiub"
+_NO_DATA = b"[]}]}"
+_END = b"}]}"
 
 # numbers beyond FP32 round to infinity, which is refused where inputs are validated
 warnings.filterwarnings("ignore", "overflow encountered in cast", RuntimeWarning)
@@ -108,3 +119,29 @@ class FlatReader:
                 return None
             arrays[name] = np.array(data, dtype=dtype).reshape(shape)
         return arrays
+
+
+def write_flat(result: InferResult, wire: WireRequest) -> list[bytes | memoryview] | None:
+    """Write the JSON of an answer that has one output of numbers.
+
+    Returns:
+        The pieces of the body, or None: ask the general codec, which also knows what is wrong with it.
+    """
+    outputs = result.outputs
+    if len(outputs) != 1 or wire.id or wire.outputs or wire.binary_default or wire.targets is not None:
+        return None
+    [(name, array)] = outputs.items()
+    dtype = array.dtype
+    if dtype.kind not in _NUMBERS:
+        return None
+    key = (result.model, result.version, name, dtype.char, array.shape)
+    beginning = _beginnings.get(key)
+    if beginning is None:
+        output = JsonOutput(name, DATATYPE_NAMES[dtype], array.shape, [])
+        beginning = _encode(JsonResponse(result.model, result.version, [output])).removesuffix(_NO_DATA)
+        if len(_beginnings) >= _MOST_BEGINNINGS:
+            _beginnings.clear()
+        _beginnings[key] = beginning
+    data = _encode(array.ravel().tolist())
+    # JSON has no NaN and no infinity
+    return None if b"null" in data else [beginning, data, _END]

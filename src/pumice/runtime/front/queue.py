@@ -32,7 +32,8 @@ class PendingQueue:
     """
 
     def __init__(self, dropped: Dropped) -> None:
-        self._lines: list[Line] = []  # by priority, the most urgent first; one that has come once stays
+        self._lines: list[Line] = []  # the most urgent first; one that has come once stays
+        self._by_priority: dict[int, Line] = {}
         self.totals = Totals()
         self._dropped = dropped
 
@@ -49,11 +50,10 @@ class PendingQueue:
         self._line(ticket.request.priority).push_first(ticket)
 
     def _line(self, priority: int) -> Line:
-        for line in self._lines:
-            if line.priority == priority:
-                return line
-        line = Line(priority, self.totals)
-        insort(self._lines, line, key=_priority)
+        line = self._by_priority.get(priority)
+        if line is None:
+            line = self._by_priority[priority] = Line(priority, self.totals)
+            insort(self._lines, line, key=_priority)
         return line
 
     def next(self) -> Ticket | None:
@@ -133,7 +133,7 @@ class PendingQueue:
 
     def has_its_share(self, request: InferRequest) -> bool:
         """Whether others wait at a request's priority, and its caller has an equal part of the places or more."""
-        line = next((line for line in self._lines if line.priority == request.priority), None)
+        line = self._by_priority.get(request.priority)
         if line is None or line.callers < 2:
             return False
         return line.held(request.caller) * line.callers >= line.size

@@ -169,7 +169,7 @@ class Connection(HttpToolsProtocol):
             return
         if self.pipeline or self._unread or self._deaf_since or self._half_closed or self.flow.write_paused:
             self._advance()
-        else:
+        elif self.flow.read_paused:
             self.flow.resume_reading()
 
     def resume_writing(self) -> None:

@@ -196,7 +196,9 @@ class Exchange:
             transport.write(b"".join((*head, *body)))
         else:
             transport.writelines((b"".join(head), *body))
-        self.release()
+        self._parts = []
+        if self._held is not None:
+            self._held.release()
         if not self.keep_alive:
             protocol.hang_up(heard=self.complete)
         protocol.on_response_complete()

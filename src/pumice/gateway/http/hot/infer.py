@@ -25,7 +25,7 @@ from pumice.gateway.http.compression import COMPRESS_FROM, compress, decompress,
 from pumice.gateway.http.errors import internal_error
 from pumice.gateway.http.hot.exchange import Exchange
 from pumice.gateway.http.hot.told import JSON_TYPE, PROTOCOL, Refusal, fail
-from pumice.protocol.oip.flat_json import FlatReader
+from pumice.protocol.oip.flat_json import FlatReader, write_flat
 from pumice.protocol.oip.json_codec import decode_infer, decode_raw, encode_result
 from pumice.protocol.oip.types import WireRequest, bind_outputs, check_outputs
 from pumice.runtime.front.version import Looking, ServedVersion
@@ -271,12 +271,15 @@ class _Answer:
         self._started = started
 
     def __call__(self, result: InferResult | None, error: PumiceError | None) -> None:
-        request_id = self._wire.request.request_id
+        wire = self._wire
+        request_id = wire.request.request_id
         if result is None:
             fail(self._exchange, self._served, error or PumiceError(), request_id, self._started)
             return
         try:
-            body, json_length = encode_result(result, self._wire)
+            body, json_length = write_flat(result, wire), None
+            if body is None:
+                body, json_length = encode_result(result, wire)
         except PumiceError as problem:
             fail(self._exchange, self._served, problem, request_id, self._started)
             return
