@@ -143,5 +143,5 @@ def write_flat(result: InferResult, wire: WireRequest) -> list[bytes | memoryvie
             _beginnings.clear()
         _beginnings[key] = beginning
     data = _encode(array.ravel().tolist())
-    # JSON has no NaN and no infinity
-    return None if b"null" in data else [beginning, data, _END]
+    # JSON has no NaN and no infinity. `in` would first take the bytes for a number, and throw that error away
+    return [beginning, data, _END] if data.find(b"null") < 0 else None

@@ -40,6 +40,27 @@ class Connection(HttpToolsProtocol):
         caller: The name in the peer's certificate, or its address; looked up once, since every request asks for it.
     """
 
+    # uvicorn's names nearly fill what CPython finds without searching a dictionary: the first 30 of a class
+    __slots__ = (
+        "_active_at",
+        "_advancing",
+        "_answered",
+        "_asked",
+        "_began",
+        "_between",
+        "_deaf_since",
+        "_draining",
+        "_half_closed",
+        "_in_head",
+        "_received",
+        "_refusal",
+        "_stuck_since",
+        "_stuck_with",
+        "_unread",
+        "_version",
+        "caller",
+    )
+
     route: ClassVar[HotRoute]
     cycle: Any  # the request that was begun last: an Exchange, or the cycle of uvicorn
     pipeline: Any  # of such requests, each with its app

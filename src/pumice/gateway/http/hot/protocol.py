@@ -36,6 +36,8 @@ class HotProtocol(ShortWay):
         reader: Reads in its place, where a large body comes or may come next.
     """
 
+    __slots__ = ("_body_left", "_body_size", "_chunked", "_head_taken", "_offered", "_parsed", "reader")
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.reader: LargeReader | None = None

@@ -21,6 +21,8 @@ _JSON = b"content-type: application/json\r\n"
 class ShortWay(Connection):
     """A connection whose inference requests are exchanges, without the reading of them."""
 
+    __slots__ = ()
+
     def _begin_exchange(self, path: bytes, fields: dict[bytes, bytes]) -> None:
         earlier, busy = self.cycle, self._busy()
         alive = self.parser.should_keep_alive()
