@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import pickle
 import zipfile
 import zlib
 from pathlib import Path
@@ -109,6 +110,25 @@ def test_good_files_pass(tmp_path: Path) -> None:
 def test_raw_weights_are_no_pickle(tmp_path_factory: pytest.TempPathFactory, weights: list[float]) -> None:
     file = tmp_path_factory.getbasetemp() / "weights.raw"
     file.write_bytes(np.array(weights, np.float32).tobytes())
+    refuse_unsafe(file)
+
+
+@pytest.mark.parametrize("broken_off", [b"", b"\xff", b"\0", b"t" * 9])
+def test_what_has_called_before_it_breaks_off_is_a_pickle(tmp_path: Path, broken_off: bytes) -> None:
+    marker, file = tmp_path / "marker", tmp_path / "weights.raw"
+    whole = b"cposix\nmkdir\n(V" + str(marker).encode() + b"\ntR"
+    with pytest.raises((pickle.UnpicklingError, EOFError, IndexError)):
+        pickle.loads(whole + broken_off)  # noqa: S301 - the attack itself
+    assert marker.exists(), "it runs although it is not whole"
+    file.write_bytes(whole + broken_off)
+    with pytest.raises(UnsafeArtefact):
+        refuse_unsafe(file)
+
+
+@pytest.mark.parametrize("text", ["cat\ndog\nRabbit\n", "]\nq\n.", "(\ninto\nit\nb\n."])
+def test_lists_of_words_are_no_pickles(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "vocab.txt"
+    file.write_text(text, encoding="utf-8")
     refuse_unsafe(file)
 
 
