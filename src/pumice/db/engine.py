@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -52,8 +55,24 @@ def open_home(home: Path) -> Engine:
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
         # SQLite gives its -wal and -shm files the mode of this one
         os.close(os.open(file, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+        with _one_after_the_other(home):
+            return _opened(file)
     except OSError as error:
         raise StorageFailed(str(file), error.strerror or str(error)) from error
+
+
+@contextmanager
+def _one_after_the_other(home: Path) -> Iterator[None]:
+    """Let one at a time open a database: who meets another that changes it to write-ahead mode is refused at once."""
+    folder = os.open(home, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(folder)
+
+
+def _opened(file: Path) -> Engine:
     engine = sqlite_engine(file)
     try:
         with engine.begin() as connection:
