@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import socket
 from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self
 from urllib.parse import urlsplit
+
+from tests.support.sockets import RawSocket
 
 LIMIT_S = 20.0
 ROW = b'{"inputs":[{"name":"x","shape":[1,4],"datatype":"FP32","data":[1,2,3,4]}]}'
@@ -20,34 +21,12 @@ class Answered(NamedTuple):
     body: bytes
 
 
-class Raw:
+class Raw(RawSocket):
     """A connection; use it in a ``with`` block."""
 
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
-        self.socket = socket.create_connection((parts.hostname, parts.port), timeout=LIMIT_S)
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._buffer = b""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.socket.close()
-
-    def send(self, *parts: bytes) -> None:
-        for part in parts:
-            self.socket.sendall(part)
-
-    def try_send(self, part: bytes) -> bool:
-        """Send; whether the other side still takes it."""
-        try:
-            self.socket.sendall(part)
-        except OSError:
-            return False
-        return True
+        super().__init__((parts.hostname or "", parts.port or 0), LIMIT_S)
 
     def read(self, method: str = "GET") -> Answered:
         """Read one final answer; interim ones are passed over."""

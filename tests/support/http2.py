@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import socket
 import struct
 from collections.abc import Callable, Iterator
-from types import TracebackType
-from typing import Self
 
 import hpack
 from hyperframe.frame import DataFrame, Frame, GoAwayFrame, HeadersFrame, RstStreamFrame, SettingsFrame
+
+from tests.support.sockets import RawSocket
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PUSH, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION = range(10)
@@ -40,7 +39,7 @@ def message(body: bytes, mark: int = 0) -> bytes:
     return struct.pack("!BI", mark, len(body)) + body
 
 
-class Peer:
+class Peer(RawSocket):
     """A connection; use it in a ``with`` block.
 
     Attributes:
@@ -49,32 +48,10 @@ class Peer:
 
     def __init__(self, address: str, begin: bytes = PREFACE + frame(SETTINGS, 0, 0)) -> None:
         host, _, port = address.rpartition(":")
-        self.socket = socket.create_connection((host, int(port)), timeout=LIMIT_S)
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        super().__init__((host, int(port)), LIMIT_S)
         self.encoder = hpack.Encoder()
         self._decoder = hpack.Decoder()
-        self._buffer = b""
         self.send(begin)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.socket.close()
-
-    def send(self, *parts: bytes) -> None:
-        for part in parts:
-            self.socket.sendall(part)
-
-    def try_send(self, part: bytes) -> bool:
-        """Send; whether the other side still takes it."""
-        try:
-            self.socket.sendall(part)
-        except OSError:
-            return False
-        return True
 
     def begin(self, stream: int, fields: list[tuple[str, str]] | None = None, flags: int = END_HEADERS) -> None:
         """Send the head of a call."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Awaitable, Callable, Iterator
-from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +26,7 @@ from pumice.service.catalog import Catalog
 from pumice.service.inference import Inference
 from pumice.service.tasks import Tasks
 from tests.support.known import models_of
+from tests.support.loops import OnLoop
 
 MAX_BODY = 100_000
 
@@ -193,7 +193,7 @@ def troubled_versions() -> list[LocalVersion]:
 
 
 @dataclass
-class LocalServer:
+class LocalServer(OnLoop):
     """A server in a thread of this process.
 
     Attributes:
@@ -208,21 +208,6 @@ class LocalServer:
 
     def version(self, name: str, version: str = "") -> LocalVersion:
         return cast("LocalVersion", self.catalog.find(name, version))
-
-    def until(self, condition: Callable[[], bool]) -> None:
-        """Wait, in the server's loop, until a condition holds there."""
-        done: Future[None] = Future()
-
-        def look() -> None:
-            if done.cancelled():
-                return
-            if condition():
-                done.set_result(None)
-            else:
-                self.loop.call_later(0.001, look)
-
-        self.loop.call_soon_threadsafe(look)
-        done.result(timeout=20)
 
 
 @contextmanager

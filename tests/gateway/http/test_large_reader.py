@@ -6,7 +6,6 @@ import asyncio
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import cast
 
@@ -28,6 +27,7 @@ from pumice.protocol.oip.json_codec import decode_infer, encode_result
 from pumice.protocol.oip.types import WireRequest
 from tests.bad_input.raw import Raw, post
 from tests.support.images import described, image
+from tests.support.loops import OnLoop
 
 LOOPS: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {
     "uvloop": uvloop.new_event_loop,
@@ -37,11 +37,10 @@ PATH = "/v2/models/big/infer"
 BUDGET = 8 * STEP_BYTES
 
 
-class Seen:
+class Seen(OnLoop):
     """A protocol over real sockets, and what came out of it."""
 
     url: str
-    loop: asyncio.AbstractEventLoop
 
     def __init__(self) -> None:
         self.bodies: list[bytes | memoryview] = []
@@ -51,21 +50,6 @@ class Seen:
     def take(self, exchange: Exchange) -> None:
         self.bodies.append(exchange.body)
         exchange.respond(b"HTTP/1.1 200 OK\r\n", [], [b"%d" % len(exchange.body)])
-
-    def until(self, condition: Callable[[], bool]) -> None:
-        """Wait, in the server's loop, until a condition holds there."""
-        done: Future[None] = Future()
-
-        def look() -> None:
-            if done.cancelled():
-                return
-            if condition():
-                done.set_result(None)
-            else:
-                self.loop.call_later(0.001, look)
-
-        self.loop.call_soon_threadsafe(look)
-        done.result(timeout=20)
 
 
 @contextmanager

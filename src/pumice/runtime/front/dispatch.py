@@ -129,8 +129,7 @@ class Dispatcher:
             self.expire_in_time(ticket)
         self._sharing.arrived(now)
         self._queue.push(ticket)
-        if self._idle:
-            self._flush_soon()
+        self._flush_soon()
         return ticket
 
     def expire_in_time(self, ticket: Ticket) -> Ticket:
