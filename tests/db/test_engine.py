@@ -57,12 +57,12 @@ def test_a_damaged_database_is_named(tmp_path: Path) -> None:
 def test_a_database_of_a_newer_pumice_is_refused_and_left_alone(tmp_path: Path) -> None:
     open_home(tmp_path).dispose()
     with sqlite3.connect(database_file(tmp_path)) as connection:
-        connection.execute("UPDATE pumice_schema SET version = 1000")
+        connection.execute("UPDATE pumice_revision SET version_num = '1000'")
     connection.close()
     with pytest.raises(BadArtefact, match=r"version 1000.*update Pumice"):
         open_home(tmp_path)
     with sqlite3.connect(database_file(tmp_path)) as connection:
-        assert connection.execute("SELECT version FROM pumice_schema").fetchall() == [(1000,)]
+        assert connection.execute("SELECT version_num FROM pumice_revision").fetchall() == [("1000",)]
     connection.close()
 
 

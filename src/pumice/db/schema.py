@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import BigInteger, Column, Float, Index, Integer, LargeBinary, MetaData, String, Table, Text
 
 metadata = MetaData()
@@ -205,3 +207,6 @@ store_pins = Table(
 
 store_loose = Table("store_loose", metadata, Column("pack", String(64), primary_key=True))
 """Packs that a deleted version used: the collector looks how much of them is still needed."""
+
+FIRST_ROWS: tuple[tuple[Table, dict[str, Any]], ...] = ((access_changes, {"count": 0}),)
+"""Rows that are there from the beginning."""

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from sqlalchemy import Column, Connection, Float, Integer, LargeBinary, MetaData, String, Table, Text, insert
 
+revision = "0003"
+down_revision = "0002"
+
 
 def upgrade(connection: Connection) -> None:
     """Make the two tables."""

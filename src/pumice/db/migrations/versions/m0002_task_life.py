@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from sqlalchemy import Column, Connection, Float, Index, Integer, LargeBinary, MetaData, String, Table, text
 
+revision = "0002"
+down_revision = "0001"
+
 _COLUMNS = (
     "tasks ADD COLUMN caller VARCHAR DEFAULT '' NOT NULL",
     "tasks ADD COLUMN rows INTEGER DEFAULT '1' NOT NULL",

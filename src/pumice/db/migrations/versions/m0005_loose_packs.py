@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from sqlalchemy import Column, Connection, MetaData, String, Table
 
+revision = "0005"
+down_revision = "0004"
+
 
 def upgrade(connection: Connection) -> None:
     """Make the table."""

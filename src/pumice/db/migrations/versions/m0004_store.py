@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Column, Connection, Float, Index, Integer, LargeBinary, MetaData, String, Table, Text
 
+revision = "0004"
+down_revision = "0003"
+
 
 def upgrade(connection: Connection) -> None:
     """Make the tables."""

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from sqlalchemy import Column, Connection, Float, Index, Integer, LargeBinary, MetaData, String, Table
 
+revision = "0001"
+down_revision = None
+
 
 def upgrade(connection: Connection) -> None:
     """Make the three tables."""

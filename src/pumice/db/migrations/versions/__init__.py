@@ -1,0 +1,1 @@
+"""The steps of the schema, each a module with its revision and the one before it."""
