@@ -68,13 +68,12 @@ def test_the_manifests_signature_wins() -> None:
 def test_a_module_beside_the_artefacts_is_found_but_takes_no_ones_place(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.setattr(sys, "meta_path", list(sys.meta_path))
     (tmp_path / "its_own_module.py").write_text("from tests.engines.models import Stranger as Mine\n", encoding="utf-8")
     (tmp_path / "numpy.py").write_text("raise RuntimeError('not this one')\n", encoding="utf-8")
     manifest = Manifest(format="python", model="its_own_module:Mine")
     engine = PythonEngine(EngineConfig(source=str(tmp_path), path=str(tmp_path), manifest=manifest))
     assert engine.traits.placement == {"class": "its_own_module:Mine"}
-    assert sys.path[-1] == str(tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -122,6 +122,21 @@ class Engine(abc.ABC):
         del source
         return path is not None and path.suffix.lower() in cls.suffixes
 
+    @classmethod
+    def peek(cls, path: Path) -> Signature | None:
+        """Read the signature from a model's file without loading the model: no weights, no library.
+
+        The file has passed `pumice.engines.safety.refuse_unsafe`.
+
+        Returns:
+            What the file says; None where it does not say, or the engine must load the model to know.
+
+        Raises:
+            BadArtefact: It is no such file, or has tensors that cannot be served.
+        """
+        del path
+        return None
+
     @abc.abstractmethod
     def __init__(self, config: EngineConfig) -> None:
         """Load the model.

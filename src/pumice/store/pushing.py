@@ -204,7 +204,7 @@ def _blocks(source: SourceFile, buffers: Iterator[np.ndarray]) -> Iterator[tuple
     """
     sizes = sizes_for(source.size)
     try:
-        with source.place.open("rb", buffering=0) as file:
+        with source.open() as file:
             rest = memoryview(b"")
             while True:
                 buffer = next(buffers)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import stat
 from collections.abc import Iterator
@@ -9,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pumice.domain.errors import BadArtefact
-from pumice.domain.store.names import check_path
+from pumice.domain.store.names import check_path, is_left_out
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,18 +21,38 @@ class SourceFile:
         path: Its path inside the model, with ``/`` between the parts.
         place: Where it is read.
         size: Its length when it was looked at (bytes).
+        content: Its bytes, where it lies nowhere: a page of memory at most.
     """
 
     path: str
     place: Path
     size: int
+    content: bytes | None = None
+
+    def open(self) -> io.FileIO:
+        """Open it for reading, without a buffer; it has a descriptor.
+
+        Raises:
+            OSError: It cannot be opened.
+        """
+        if self.content is None:
+            return io.FileIO(self.place)
+        reading, writing = os.pipe()
+        with io.FileIO(writing, "w") as sink:
+            sink.write(self.content)
+        return io.FileIO(reading)
+
+
+def made_file(path: str, content: bytes) -> SourceFile:
+    """A file that lies nowhere yet."""
+    return SourceFile(check_path(path), Path(path), len(content), content)
 
 
 def files_of(folder: Path) -> list[SourceFile]:
     """List the files of a folder and of those in it, ordered by path. Folders without files are not kept.
 
-    A link to a file inside is followed, and stored as that file. Links to folders are not, since they may lead in a
-    circle.
+    What `is_left_out` names is not listed. A link to a file inside is followed, and stored as that file. Links to
+    folders are not, since they may lead in a circle.
 
     Raises:
         BadArtefact: A link leads out of the folder, to a folder, or to nothing; or there is something that is no file.
@@ -56,7 +77,7 @@ def single_file(path: Path, folder: Path) -> SourceFile:
 
 def _walk(folder: Path, root: Path) -> Iterator[SourceFile]:
     with os.scandir(folder) as entries:
-        found = list(entries)
+        found = [entry for entry in entries if not is_left_out(entry.name)]
     for entry in found:
         place = Path(entry.path)
         if entry.is_dir(follow_symlinks=False):

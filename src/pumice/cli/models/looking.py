@@ -152,6 +152,7 @@ def _moment(text: str) -> float:
 def _pairs(shown: Shown) -> list[tuple[str, str]]:
     record, manifest = shown.record, shown.manifest
     spec = msgspec.to_builtins(manifest.spec)
+    spec.pop("signature", None)
     parents = ", ".join(f"{parent.model}@{parent.version}" for parent in manifest.parents)
     return [
         ("version", f"{record.model}@{record.version}"),
@@ -160,6 +161,7 @@ def _pairs(shown: Shown) -> list[tuple[str, str]]:
         ("pushed", f"{time_text(record.created)} by {record.made_by}"),
         ("size", f"{size_text(record.size)}, {size_text(record.stored)} of it new"),
         *((key, _cell(value)) for key, value in spec.items()),
+        *manifest.tensors.items(),
         ("made from", parents),
         ("made into", ", ".join(shown.children)),
         *((f"file {file.path}", size_text(file.size)) for file in manifest.files),

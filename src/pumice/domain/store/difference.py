@@ -30,7 +30,8 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
         added: Paths of files that only the second one has.
         removed: Paths of files that only the first one has.
         changed: Files of both with other bytes: path -> sizes.
-        spec: What is known of the model: key -> values. Metrics come one by one, as ``metrics.NAME``.
+        spec: What is known of the model: key -> values. Metrics come one by one, as ``metrics.NAME``, and so do the
+            signature's tensors, as ``input NAME`` and ``output NAME``.
         origin: Parents, recipe, environment and entry, where they differ.
     """
 
@@ -72,7 +73,8 @@ def _by_path(manifest: VersionManifest) -> dict[str, StoredFile]:
 def _flat(manifest: VersionManifest) -> dict[str, Any]:
     spec: dict[str, Any] = msgspec.to_builtins(manifest.spec)
     metrics = spec.pop("metrics", {})
-    return spec | {f"metrics.{name}": value for name, value in metrics.items()}
+    spec.pop("signature", None)
+    return spec | manifest.tensors | {f"metrics.{name}": value for name, value in metrics.items()}
 
 
 def _changes(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Change]:

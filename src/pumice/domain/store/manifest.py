@@ -9,6 +9,7 @@ import msgspec
 
 from pumice.domain.errors import MalformedInput, Tampered
 from pumice.domain.model import Manifest
+from pumice.domain.signature import Signature
 from pumice.domain.store.names import check_model_name, check_path
 
 MOST_BYTES = 64 * 1024 * 1024
@@ -56,6 +57,7 @@ class VersionManifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
         schema: Version of this form.
         entry: The file that an engine is given, as a path of ``files``; empty: the whole folder.
         spec: What is known of the model; its paths are relative to the model's folder.
+        signature: The tensors that the model's file tells, or its manifest where that says them; None: not known.
         files: The files, ordered by path.
         parents: The versions that it was made from.
         recipe: How it was made from them.
@@ -65,10 +67,20 @@ class VersionManifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
     schema: Literal[1] = 1
     entry: str = ""
     spec: Manifest = msgspec.field(default_factory=Manifest)
+    signature: Signature | None = None
     files: list[StoredFile]
     parents: list[Parent] = msgspec.field(default_factory=list)
     recipe: dict[str, Any] = msgspec.field(default_factory=dict)
     environment: dict[str, str] = msgspec.field(default_factory=dict)
+
+    @property
+    def tensors(self) -> dict[str, str]:
+        """The signature as text: ``input NAME`` and ``output NAME`` -> datatype and shape."""
+        signature = self.signature or self.spec.signature
+        if signature is None:
+            return {}
+        sides = (("input", signature.inputs), ("output", signature.outputs))
+        return {f"{side} {tensor.name}": str(tensor) for side, tensors in sides for tensor in tensors}
 
     @property
     def size(self) -> int:

@@ -16,6 +16,26 @@ LONGEST_PATH = 1024
 LONGEST_PART = 255
 """Longest name of a file or folder (bytes in UTF-8), as most file systems have it."""
 
+_LEFT_OUT = frozenset(
+    (
+        *(".git", ".hg", ".svn", ".DS_Store", ".idea", ".vscode"),
+        *("__pycache__", ".ipynb_checkpoints", ".mypy_cache", ".pytest_cache", ".ruff_cache", ".cache", ".venv"),
+        *(
+            "node_modules",
+            ".env",
+            ".envrc",
+            ".netrc",
+            ".pypirc",
+            ".npmrc",
+            ".aws",
+            ".ssh",
+            ".gnupg",
+            ".kube",
+            ".docker",
+        ),
+    )
+)
+
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _NAME_RULE = "1 to 128 letters, digits, '.', '_' or '-', the first a letter or digit"
 _ALIAS = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,63}")
@@ -91,6 +111,11 @@ def check_alias(alias: str) -> str:
     if not _ALIAS.fullmatch(alias):
         raise BadSetting("alias", repr(alias), _ALIAS_RULE)
     return alias
+
+
+def is_left_out(name: str) -> bool:
+    """Whether a file or folder of this name is no part of a model: version control, caches, and files for secrets."""
+    return name in _LEFT_OUT or name.startswith(".env.") or name.endswith(".pyc")
 
 
 def check_path(path: str) -> str:

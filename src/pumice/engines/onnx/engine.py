@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import msgspec
 import numpy as np
@@ -12,6 +13,7 @@ from pumice.domain.errors import SignatureMismatch
 from pumice.domain.model import Parameter
 from pumice.domain.signature import Signature, Tensor, zeros
 from pumice.engines.base import Engine, EngineConfig, Traits
+from pumice.engines.onnx.ends import read_ends
 from pumice.engines.onnx.graph import Graph, read_graph
 from pumice.engines.onnx.session import open_session, read_metadata, runtime_errors
 
@@ -39,6 +41,11 @@ class OnnxEngine(Engine):
             placement=placement,
             metadata=read_metadata(self._session),
         )
+
+    @classmethod
+    def peek(cls, path: Path) -> Signature | None:
+        """Read the graph's inputs and outputs; a file in ONNX Runtime's own format is not looked into."""
+        return read_graph(read_ends(path), str(path), None).signature if path.suffix.lower() == ".onnx" else None
 
     def run(self, inputs: Mapping[str, np.ndarray], parameters: Mapping[str, Parameter]) -> dict[str, np.ndarray]:
         """Run the graph once; it has no parameters.

@@ -8,6 +8,7 @@ from importlib import import_module
 from pathlib import Path
 
 from pumice.domain.errors import BadArtefact, MissingDependency
+from pumice.engines.python.own_code import holds, use_code_of
 
 _REFERENCE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
 
@@ -20,8 +21,9 @@ def is_reference(text: str) -> bool:
 def find_class(reference: str, folder: Path | None) -> type:
     """Import the class of a reference.
 
-    The working directory, and the model's folder if it has one, are put at the end of ``sys.path``: a file there
-    cannot take the place of an installed module.
+    A folder that holds the module itself is the only place that its modules come from. Else the working directory, and
+    the model's folder if it has one, are put at the end of ``sys.path``: a file there cannot take the place of an
+    installed module.
 
     Args:
         reference: ``module:Class``.
@@ -32,20 +34,22 @@ def find_class(reference: str, folder: Path | None) -> type:
         MissingDependency: The module imports one that is not installed.
         Exception: Whatever the module raises while it is imported.
     """
-    for place in (Path.cwd(), folder):
-        if place is not None and str(place) not in sys.path:
-            sys.path.append(str(place))
     module_name, _, class_name = reference.partition(":")
+    if folder is not None and holds(folder, module_name):
+        places = [folder]
+        use_code_of(folder)
+    else:
+        places = [place for place in (Path.cwd(), folder) if place is not None]
+        sys.path += [str(place) for place in places if str(place) not in sys.path]
     try:
         module = import_module(module_name)
     except ModuleNotFoundError as error:
         missing = error.name or module_name
         if module_name != missing and not module_name.startswith(f"{missing}."):
             raise MissingDependency(f"'{reference}'", f"the module '{missing}'", f"pip install {missing}") from error
-        places = " or in ".join(str(place) for place in (Path.cwd(), folder) if place is not None)
-        raise BadArtefact(
-            reference, f"there is no module '{missing}' in {places}", "start in the folder that holds it, or install it"
-        ) from None
+        searched = " or in ".join(map(str, places))
+        mend = "start in the folder that holds it, or install it"
+        raise BadArtefact(reference, f"there is no module '{missing}' in {searched}", mend) from None
     found = getattr(module, class_name, None)
     if not isinstance(found, type):
         problem = f"'{class_name}' is no class" if found is not None else f"has no class '{class_name}'"

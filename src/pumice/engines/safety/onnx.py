@@ -2,19 +2,19 @@
 
 Weights may lie in files that the graph names: in initializers, sparse ones, attributes, subgraphs, functions and
 training graphs. A name that leads out of the model's folder would let a model read any file of the machine. The
-protobuf is walked here, field by field (https://protobuf.dev/programming-guides/encoding), and what is inside raw
-weights is skipped; so it needs no library and takes as long as the graph is large, not the weights.
+protobuf is walked field by field, and what is inside raw weights is skipped; so it needs no library and takes as long
+as the graph is large, not the weights.
 """
 
 from __future__ import annotations
 
 import mmap
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from pumice.domain.errors import BadArtefact
+from pumice.engines.safety.protobuf import BYTES, VARINT, BrokenMessage, fields, submessages, text, varint
 
-_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _DEEPEST = 100
 _ORT_FORMAT = slice(4, 8)
 _ORT_MAGIC = b"ORTM"
@@ -66,6 +66,8 @@ def check_external_data(path: Path) -> frozenset[str]:
             return frozenset(walk.locations)
     except OSError as error:
         raise BadArtefact(str(path), f"it cannot be read: {error.strerror}", "mend its path or permissions") from None
+    except BrokenMessage as error:
+        raise BadArtefact(str(path), f"it is no ONNX file ({error})", "export it again") from None
 
 
 class _Walk:
@@ -78,9 +80,10 @@ class _Walk:
     def message(self, kind: str, start: int, end: int, depth: int) -> None:
         """Look at the tensors in a message and in those inside it."""
         if depth > _DEEPEST:
-            raise self._broken(f"graphs nested more than {_DEEPEST} deep")
+            message = f"graphs nested more than {_DEEPEST} deep"
+            raise BrokenMessage(message)
         inner = _FIELDS[kind]
-        for number, low, high in self._submessages(start, end):
+        for number, low, high in submessages(self._data, start, end):
             if number in inner:
                 if inner[number] == _TENSOR:
                     self._tensor(low, high)
@@ -94,15 +97,15 @@ class _Walk:
     def _tensor(self, start: int, end: int) -> None:
         entries: dict[str, str] = {}
         name, external = "", False
-        for number, wire, low, high in self._fields(start, end):
-            if number == _EXTERNAL_DATA and wire == _BYTES:
+        for number, wire, low, high in fields(self._data, start, end):
+            if number == _EXTERNAL_DATA and wire == BYTES:
                 external = True
                 key, value = self._entry(low, high)
                 entries[key] = value
-            elif number == _DATA_LOCATION and wire == _VARINT:
-                external = external or self._varint(low, high)[0] == _EXTERNAL
-            elif number == _TENSOR_NAME and wire == _BYTES:
-                name = self._text(low, high)
+            elif number == _DATA_LOCATION and wire == VARINT:
+                external = external or varint(self._data, low, high)[0] == _EXTERNAL
+            elif number == _TENSOR_NAME and wire == BYTES:
+                name = text(self._data, low, high)
         if external:
             self._check(name, entries)
 
@@ -132,46 +135,5 @@ class _Walk:
         return f"which has {size} bytes where {wanted} are needed" if wanted > size else ""
 
     def _entry(self, start: int, end: int) -> tuple[str, str]:
-        texts = {number: self._text(low, high) for number, low, high in self._submessages(start, end)}
+        texts = {number: text(self._data, low, high) for number, low, high in submessages(self._data, start, end)}
         return texts.get(1, ""), texts.get(2, "")
-
-    def _text(self, start: int, end: int) -> str:
-        return self._data[start:end].decode(errors="replace")
-
-    def _submessages(self, start: int, end: int) -> Iterator[tuple[int, int, int]]:
-        """Number, start and end of each field of bytes: messages and texts."""
-        return ((number, low, high) for number, wire, low, high in self._fields(start, end) if wire == _BYTES)
-
-    def _fields(self, start: int, end: int) -> Iterator[tuple[int, int, int, int]]:
-        """Number, wire type, start and end of the value of each field."""
-        place = start
-        while place < end:
-            key, place = self._varint(place, end)
-            number, wire = key >> 3, key & 7
-            if wire == _VARINT:
-                low = place
-                _, place = self._varint(place, end)
-            elif wire in (_FIXED64, _FIXED32):
-                low, place = place, place + (8 if wire == _FIXED64 else 4)
-            elif wire == _BYTES:
-                length, low = self._varint(place, end)
-                place = low + length
-            else:
-                raise self._broken(f"wire type {wire}")
-            if place > end or not number:
-                raise self._broken(f"field {number} goes beyond its end" if number else "field 0")
-            yield number, wire, low, place
-
-    def _varint(self, start: int, end: int) -> tuple[int, int]:
-        """A number, and where it ends."""
-        value = shift = 0
-        for place in range(start, min(start + 10, end)):
-            byte = self._data[place]
-            value |= (byte & 0x7F) << shift
-            if byte < 0x80:
-                return value, place + 1
-            shift += 7
-        raise self._broken("a number without end")
-
-    def _broken(self, problem: str) -> BadArtefact:
-        return BadArtefact(str(self._path), f"it is no ONNX file ({problem})", "export it again")

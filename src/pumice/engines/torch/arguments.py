@@ -55,7 +55,7 @@ def read_interface(program: Any, path: str) -> Interface:
     leaves = list(program.graph_signature.user_inputs)
     inputs = [(leaf if _is_tensor(values, leaf) else "", leaf) for leaf in leaves]
     taken = [(name, values[name]) for name, _ in inputs if name]
-    names = list(_leaf_names(program.call_spec.out_spec, ""))
+    names = list(leaf_names(program.call_spec.out_spec, ""))
     outputs = list(program.graph_signature.user_outputs)
     wrong = [name for name, leaf in zip(names, outputs, strict=True) if not _is_tensor(values, leaf)]
     if wrong:
@@ -80,8 +80,13 @@ def _is_tensor(values: dict[str, Any], leaf: Any) -> bool:
     return isinstance(leaf, str) and hasattr(values.get(leaf), "dtype")
 
 
-def _leaf_names(spec: Any, name: str) -> Iterator[str]:
-    """Names of the outputs: keys of dictionaries, numbers of places; ``output`` for a single tensor."""
+def leaf_names(spec: Any, name: str) -> Iterator[str]:
+    """Names of the outputs: keys of dictionaries, numbers of places; ``output`` for a single tensor.
+
+    Args:
+        spec: How the outputs are nested; torch's `TreeSpec`, or what has its face.
+        name: What they are nested in so far.
+    """
     if spec.is_leaf():
         yield name or "output"
         return
@@ -89,7 +94,7 @@ def _leaf_names(spec: Any, name: str) -> Iterator[str]:
     single = spec.num_children == 1 and not isinstance(spec.context, list)
     for key, child in zip(keys, spec.children(), strict=True):
         part = str(key) if isinstance(spec.context, list) or name else f"output_{key}"
-        yield from _leaf_names(child, name if single else f"{name}.{part}" if name else part)
+        yield from leaf_names(child, name if single else f"{name}.{part}" if name else part)
 
 
 def _tensor(name: str, value: Any, path: str) -> Tensor:

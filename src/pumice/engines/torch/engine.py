@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from pumice.domain.errors import BadSetting
 from pumice.domain.model import Parameter
-from pumice.domain.signature import zeros
+from pumice.domain.signature import Signature, zeros
 from pumice.engines.agree import agreed
 from pumice.engines.base import Engine, EngineConfig, Traits
 from pumice.engines.options import read_options
 from pumice.engines.torch.arguments import read_interface
+from pumice.engines.torch.ends import read_ends
 from pumice.engines.torch.options import TorchOptions
 from pumice.engines.torch.program import build, choose_device, import_torch, load_program
 
@@ -56,6 +58,11 @@ class TorchEngine(Engine):
         )
         if options.compile:
             self._compile_now()
+
+    @classmethod
+    def peek(cls, path: Path) -> Signature | None:
+        """Read the graph's inputs and outputs."""
+        return read_ends(path)
 
     def run(self, inputs: Mapping[str, np.ndarray], parameters: Mapping[str, Parameter]) -> dict[str, np.ndarray]:
         """Run the program once; it has no parameters."""

@@ -56,10 +56,11 @@ class Transfer:
             manifest = VersionManifest(
                 entry=described.entry,
                 spec=described.spec,
+                signature=described.signature,
                 files=[push.add_file(file) for file in described.files],
                 parents=parents,
                 recipe=wish.recipe,
-                environment={"pumice": __version__, "python": platform.python_version()},
+                environment=described.environment | {"pumice": __version__, "python": platform.python_version()},
             )
             digest = push.add_object(encode_manifest(manifest))
             push.flush()
