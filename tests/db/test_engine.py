@@ -2,6 +2,8 @@
 
 import sqlite3
 import stat
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -89,3 +91,37 @@ def test_two_that_open_at_once_migrate_once(tmp_path: Path) -> None:
     for thread in threads:
         thread.join()
     assert errors == []
+
+
+ANOTHER = """
+import sys
+from pathlib import Path
+from sqlalchemy import text
+from pumice.db.engine import open_home
+
+engine = open_home(Path(sys.argv[1]))
+with engine.begin() as connection:
+    connection.execute(text("INSERT INTO task_owners VALUES (:id, 1)"), {"id": sys.argv[2]})
+    print(*connection.execute(text("SELECT id FROM task_owners ORDER BY id")).scalars())
+engine.dispose()
+"""
+
+
+def another_process(home: Path, writes: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", ANOTHER, str(home), writes], check=True, timeout=60, capture_output=True, text=True
+    )
+    return done.stdout.strip()
+
+
+def test_what_is_written_is_seen_when_a_home_is_opened_twice_and_another_process_has_left_it(tmp_path: Path) -> None:
+    """A process that opens the file and closes it loses its locks, and the next to leave deletes the log under it."""
+    first = open_home(tmp_path)
+    with first.connect() as held:
+        second = open_home(tmp_path)
+        another_process(tmp_path, "a")
+        with held.begin():
+            held.execute(text("INSERT INTO task_owners VALUES ('b', 1)"))
+        assert another_process(tmp_path, "c") == "a b c"
+        second.dispose()
+    first.dispose()

@@ -53,12 +53,21 @@ def open_home(home: Path) -> Engine:
     file = database_file(home)
     try:
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
-        # SQLite gives its -wal and -shm files the mode of this one
-        os.close(os.open(file, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
         with _one_after_the_other(home):
+            _make(file)
             return _opened(file)
     except OSError as error:
         raise StorageFailed(str(file), error.strerror or str(error)) from error
+
+
+def _make(file: Path) -> None:
+    """Make the file if it is not there; SQLite gives its -wal and -shm files the mode of this one.
+
+    One that is there is not opened here: when a process closes a file, POSIX takes away all locks that it holds on it.
+    Another process would then take itself for the last one, and delete the write-ahead log under our connections.
+    """
+    if not file.exists():
+        os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600))
 
 
 @contextmanager
