@@ -11,10 +11,12 @@ from pumice.gateway.http.app import all_endpoints
 from pumice.gateway.http.context import HttpContext
 from pumice.gateway.http.endpoint import Doc, Endpoint
 from pumice.gateway.http.errors import STATUSES
-from pumice.gateway.http.openapi import GROUPS, HEADERS
+from pumice.gateway.http.openapi import GROUPS, HEADERS, QUERY
 from pumice.service.catalog import Catalog
 from pumice.service.inference import Inference
 from pumice.service.models import Models, ModelsOptions
+from pumice.service.store import Store
+from pumice.service.store.opened import OpenStore
 from pumice.service.tasks import Tasks
 from scripts.reference.markdown import code, table
 
@@ -31,13 +33,16 @@ def page() -> str:
     inference = Inference(Catalog())
     models = Models(inference.catalog, ReplicaLauncher(settings, {}), ModelsOptions(), settings.of_model)
     # nothing is served and nothing is written: the routes are only looked at
-    endpoints = all_endpoints(HttpContext(inference, Tasks(inference, nowhere), models, max_body_bytes=1))
+    tasks, store = Tasks(inference, nowhere), OpenStore(Store)
+    endpoints = all_endpoints(HttpContext(inference, tasks, models, store, max_body_bytes=1))
     parts = ["# HTTP\n", LEAD]
     for tag, title in GROUPS.items():
         told = [(endpoint, endpoint.doc) for endpoint in endpoints if endpoint.doc and endpoint.doc.tag == tag]
         parts += [f"## {title.en}\n", _routes(told)]
     heads = [(code(name), text.en) for name, text in HEADERS.items()]
     parts += ["## Headers of a request\n", table(("header", "what it says"), heads)]
+    asked = [(code(name), text.en) for name, text in QUERY.items()]
+    parts += ["## Behind the question mark\n", table(("name", "what it says"), asked)]
     return "\n".join(parts)
 
 

@@ -25,6 +25,8 @@ from pumice.service.access.keys import KeyStore
 from pumice.service.access.types import KeyWish, NewKey
 from pumice.service.catalog import Catalog
 from pumice.service.inference import Inference
+from pumice.service.store import Store
+from pumice.service.store.opened import OpenStore
 from pumice.service.tasks import Tasks
 from tests.cli.command import pumice
 from tests.support.known import models_of
@@ -72,7 +74,8 @@ def locked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Locked]:
 
 def routes(home: Path) -> list[Endpoint]:
     inference = Inference(Catalog([]))
-    return all_endpoints(HttpContext(inference, Tasks(inference, home), models_of(inference.catalog), max_body_bytes=1))
+    models, store = models_of(inference.catalog), OpenStore(Store)
+    return all_endpoints(HttpContext(inference, Tasks(inference, home), models, store, max_body_bytes=1))
 
 
 def filled(endpoint: Endpoint, model: str = "double") -> str:

@@ -14,6 +14,8 @@ from pumice.gateway.http.app import HttpContext, all_endpoints
 from pumice.gateway.http.endpoint import Endpoint
 from pumice.service.catalog import Catalog
 from pumice.service.inference import Inference
+from pumice.service.store import Store
+from pumice.service.store.opened import OpenStore
 from pumice.service.tasks import Tasks
 from tests.support.known import models_of
 
@@ -29,7 +31,7 @@ OPEN_METHODS = {
 def endpoints(home: Path) -> list[Endpoint]:
     inference = Inference(Catalog())
     models = models_of(inference.catalog)
-    return all_endpoints(HttpContext(inference, Tasks(inference, home), models, max_body_bytes=1))
+    return all_endpoints(HttpContext(inference, Tasks(inference, home), models, OpenStore(Store), max_body_bytes=1))
 
 
 async def methods() -> set[str]:

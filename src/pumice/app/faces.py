@@ -9,6 +9,7 @@ import json
 import os
 import signal
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
@@ -26,26 +27,38 @@ if TYPE_CHECKING:
     from pumice.service.inference import Inference
     from pumice.service.models import Models
     from pumice.service.shared_memory import Regions
+    from pumice.service.store import Store
+    from pumice.service.store.opened import OpenStore
     from pumice.service.tasks import Tasks
 
 
-def http_server(
-    settings: Settings,
-    inference: Inference,
-    tasks: Tasks,
-    models: Models,
-    access: Access,
-    regions: Regions | None = None,
-) -> uvicorn.Server:
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the faces work with.
+
+    Attributes:
+        inference: The operation.
+        tasks: Its asynchronous form.
+        models: What loads and unloads.
+        store: The model store.
+        access: Who may do what.
+        regions: Shared memory of callers; None: they may use none.
+    """
+
+    inference: Inference
+    tasks: Tasks
+    models: Models
+    store: OpenStore
+    access: Access
+    regions: Regions | None = None
+
+
+def http_server(settings: Settings, parts: Parts) -> uvicorn.Server:
     """Put the HTTP server together.
 
     Args:
         settings: All settings.
-        inference: The operation.
-        tasks: Its asynchronous form.
-        models: What loads and unloads.
-        access: Who may do what.
-        regions: Shared memory of callers; None: they may use none.
+        parts: What it works with.
     """
     import uvicorn
 
@@ -60,21 +73,23 @@ def http_server(
     limit = settings.max_body_bytes
     limits, budget = _limits(settings), _budget(-(-settings.max_inflight_bytes // settings.workers))
     cors = Cors(settings.cors_origins) if settings.cors_origins else None
-    handler: Handler = InferHandler(inference, limit, settings.max_json_bytes, regions=regions)
+    handler: Handler = InferHandler(parts.inference, limit, settings.max_json_bytes, regions=parts.regions)
+    access = parts.access
     if access.doors is not None:
         handler = Guard(handler, access.doors)
     route = HotRoute(handler, SUFFIX, limits, budget, cors)
     route.by_certificate = access.by_certificate
     context = HttpContext(
-        inference,
-        tasks,
-        models,
+        parts.inference,
+        parts.tasks,
+        parts.models,
+        parts.store,
         max_body_bytes=limit,
         max_json_bytes=settings.max_json_bytes,
         budget=budget,
         cors=cors,
         access=access,
-        regions=regions,
+        regions=parts.regions,
     )
     config = uvicorn.Config(
         http_app(context),
@@ -193,6 +208,23 @@ def make_regions(settings: Settings) -> Regions | None:
     if not asks and not is_loopback(settings.host):
         raise BadSetting("shared_memory", "true, without authentication", "'host: 127.0.0.1', or '--auth keys'")
     return Regions(settings.max_body_bytes, settings.max_inflight_bytes)
+
+
+@contextlib.asynccontextmanager
+async def open_store(settings: Settings) -> AsyncIterator[OpenStore]:
+    """The model store, opened when it is first asked."""
+    from pumice.service.store.opened import OpenStore
+
+    def opened() -> Store:
+        from pumice.service.store import Store  # SQLAlchemy: in the thread that opens it
+
+        return Store(settings.home_path, database=settings.database)
+
+    store = OpenStore(opened)
+    try:
+        yield store
+    finally:
+        await store.close()
 
 
 def make_tasks(settings: Settings, inference: Inference) -> Tasks:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from pumice.app.channel import Channel, ChannelLost
 from pumice.app.doorway import Entrance
-from pumice.app.faces import door, freeze, grpc_server, http_server, make_tasks
+from pumice.app.faces import Parts, door, freeze, grpc_server, http_server, make_tasks, open_store
 from pumice.app.messages import (
     Attached,
     Begin,
@@ -104,9 +104,9 @@ class Front:
 
     async def _serve(self) -> None:
         settings = self._settings
-        async with door(settings) as access:
+        async with door(settings) as access, open_store(settings) as store:
             tasks = make_tasks(settings, self.inference)
-            http = http_server(settings, self.inference, tasks, self.models, access)
+            http = http_server(settings, Parts(self.inference, tasks, self.models, store, access))
             serving = await _start(http)
             entrance = Entrance(self._handoff, lambda connection: self._take(http, connection))
             await self._introduced.wait()

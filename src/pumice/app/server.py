@@ -74,12 +74,14 @@ class Server:
 
     async def _serve_faces(self, catalog: Catalog, models: Models, announce: Path | None) -> None:
         from pumice.app.faces import (
+            Parts,
             door,
             freeze,
             grpc_server,
             http_server,
             make_regions,
             make_tasks,
+            open_store,
             stop_signals,
             url_of,
             write_announcement,
@@ -96,8 +98,9 @@ class Server:
             if regions is not None:
                 stack.callback(regions.close)
             access = await stack.enter_async_context(door(settings))
-            context = (inference, tasks, models, access)
-            port = await stack.enter_async_context(_serving(http_server(settings, *context, regions), settings))
+            store = await stack.enter_async_context(open_store(settings))
+            parts = Parts(inference, tasks, models, store, access, regions)
+            port = await stack.enter_async_context(_serving(http_server(settings, parts), settings))
             # a task may be accepted while the models load
             stack.push_async_callback(tasks.stop)
             stopping = asyncio.create_task(stop.wait())

@@ -12,6 +12,7 @@ from pumice.client import inference, management, models, streaming, tasks
 from pumice.client.flow import Broken, Flow, Outcome, Pause, Reply, Send
 from pumice.client.predictions import Predictor
 from pumice.client.retry import Retries
+from pumice.client.store_faces import AsyncServerStore
 from pumice.client.transport import (
     DEFAULT_TIMEOUT_S,
     Verify,
@@ -38,6 +39,9 @@ class AsyncClient:
             file; an `ssl.SSLContext`, which may also bring a certificate of the client; False, not at all.
         sleep: Waits between tries; for tests.
 
+    Attributes:
+        store: The server's model store.
+
     Raises:
         BadSetting: The URL, the key or the timeout cannot be used.
     """
@@ -57,6 +61,7 @@ class AsyncClient:
 
         self._link = link_to(url, api_key, timeout, retries)
         self._predictor = Predictor(self._link)
+        self.store = AsyncServerStore(self._run, self._link)
         self._sleep = sleep or anyio.sleep
         self._http = httpx.AsyncClient(**http_options(self._link, verify))
         self._failures = httpx.RequestError

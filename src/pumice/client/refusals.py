@@ -95,6 +95,22 @@ class NotDone(Refused, e.Unsupported):
         self.what, self.instead = self.detail, ""
 
 
+class StillUsed(Refused, e.VersionInUse):
+    """409 of a version that something needs."""
+
+    def __init__(self, reply: Reply) -> None:
+        super().__init__(reply)
+        self.ref, self.reason, self.mend = "", self.detail, ""
+
+
+class ChangedBytes(Refused, e.Tampered):
+    """500 of a store whose bytes have changed."""
+
+    def __init__(self, reply: Reply) -> None:
+        super().__init__(reply)
+        self.what, self.problem = "", self.detail
+
+
 class TooOften(Refused, e.RateLimited, e.Unavailable):
     """429; also an `Unavailable`, since another try helps in the same way."""
 
@@ -146,6 +162,12 @@ _CLASSES: Mapping[int, type[Refused]] = MappingProxyType(
 )
 
 
+_BY_CODE: Mapping[str, type[Refused]] = MappingProxyType(
+    {e.VersionInUse.code: StillUsed, e.Tampered.code: ChangedBytes}
+)
+"""Where the status alone does not say enough."""
+
+
 def refusal(reply: Reply, *, model: str = "", version: str = "", task_id: str = "") -> e.PumiceError:
     """Build the error that an answer tells of.
 
@@ -161,7 +183,8 @@ def refusal(reply: Reply, *, model: str = "", version: str = "", task_id: str = 
         return UnknownTask(reply, task_id)
     if reply.status == 500 and model:
         return FailedModel(reply)
-    return _CLASSES.get(reply.status, FailedServer)(reply)
+    kind = _BY_CODE.get(_read(reply)[1]) or _CLASSES.get(reply.status, FailedServer)
+    return kind(reply)
 
 
 def _read(reply: Reply) -> tuple[str, str]:

@@ -13,6 +13,7 @@ from pumice.client import inference, management, models, streaming, tasks
 from pumice.client.flow import Broken, Flow, Outcome, Pause, Reply, Send
 from pumice.client.predictions import Predictor
 from pumice.client.retry import Retries
+from pumice.client.store_faces import ServerStore
 from pumice.client.transport import (
     DEFAULT_TIMEOUT_S,
     Verify,
@@ -42,6 +43,9 @@ class Client:
             file; an `ssl.SSLContext`, which may also bring a certificate of the client; False, not at all.
         sleep: Waits between tries; for tests.
 
+    Attributes:
+        store: The server's model store.
+
     Raises:
         BadSetting: The URL, the key or the timeout cannot be used.
     """
@@ -60,6 +64,7 @@ class Client:
 
         self._link = link_to(url, api_key, timeout, retries)
         self._predictor = Predictor(self._link)
+        self.store = ServerStore(self._run, self._link)
         self._sleep = sleep
         self._http = httpx.Client(**http_options(self._link, verify))
         self._failures = httpx.RequestError

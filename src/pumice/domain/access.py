@@ -103,12 +103,14 @@ class Principal:
         scopes: What it may do.
         rate: How often it may ask; None: as often as it likes.
         until: Moment from which it is unknown again (s since 1970).
+        name: What people call it, where they call it something.
     """
 
     caller: str
     scopes: frozenset[Scope]
     rate: Rate | None = None
     until: float = math.inf
+    name: str = ""
 
     def allows(self, verb: Verb, model: str) -> bool:
         """Whether it may do this with a model (`EVERY`: with the server as a whole)."""

@@ -12,37 +12,17 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import msgspec
 from sqlalchemy import Connection, Engine
 
 from pumice.db import packs as statements
 from pumice.db.engine import READS
 from pumice.db.leases import sweep_locks
 from pumice.domain.errors import StorageFailed
+from pumice.domain.store.told import Collected
 from pumice.store.compacting import Compaction
 from pumice.store.layout import Layout
 from pumice.store.pushing import incoming_session
 from pumice.store.sessions import living, transaction
-
-
-class Collected(msgspec.Struct, frozen=True, kw_only=True):
-    """What a collection took, or would take.
-
-    Attributes:
-        packs: Packs that no version needs.
-        rewritten: Packs that were written anew without what no version needs.
-        leftovers: Files of pushes that did not come to their end.
-        bytes: Bytes that come back.
-        kept: Bytes of the packs that stay, before they are written anew.
-        dry_run: Whether everything was left as it is.
-    """
-
-    packs: int
-    rewritten: int
-    leftovers: int
-    bytes: int
-    kept: int
-    dry_run: bool
 
 
 class _DryRun(Exception):

@@ -24,6 +24,8 @@ from pumice.runtime.front.replica import Replica
 from pumice.runtime.front.version import ServedVersion
 from pumice.service.catalog import Catalog
 from pumice.service.inference import Inference
+from pumice.service.store import Store
+from pumice.service.store.opened import OpenStore
 from pumice.service.tasks import Tasks
 from tests.support.known import models_of
 from tests.support.loops import OnLoop
@@ -217,7 +219,8 @@ def local_server(versions: list[LocalVersion], home: Path) -> Iterator[LocalServ
     models = models_of(catalog, versions)
     inference = Inference(catalog)
     tasks = Tasks(inference, home)
-    app = http_app(HttpContext(inference, tasks, models, max_body_bytes=MAX_BODY, started=1_700_000_000))
+    store = OpenStore(lambda: Store(home))
+    app = http_app(HttpContext(inference, tasks, models, store, max_body_bytes=MAX_BODY, started=1_700_000_000))
     config = uvicorn.Config(
         app, port=0, lifespan="off", log_config=None, access_log=False, ws="none", timeout_graceful_shutdown=1
     )
@@ -231,6 +234,7 @@ def local_server(versions: list[LocalVersion], home: Path) -> Iterator[LocalServ
         up.set()
         await server._serve([sock])
         await tasks.stop(0)
+        await store.close()
 
     thread = threading.Thread(target=asyncio.run, args=[serve()])
     thread.start()

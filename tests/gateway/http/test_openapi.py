@@ -14,9 +14,11 @@ from pumice.domain.errors import LoadRefused, PumiceError, VersionInUse
 from pumice.gateway.http.app import HttpContext, all_endpoints
 from pumice.gateway.http.errors import STATUSES
 from pumice.gateway.http.hot.refusals import CODES
-from pumice.gateway.http.openapi import CONNECTION, GROUPS, HEADERS
+from pumice.gateway.http.openapi import CONNECTION, GROUPS, HEADERS, QUERY
 from pumice.service.catalog import Catalog
 from pumice.service.inference import Inference
+from pumice.service.store import Store
+from pumice.service.store.opened import OpenStore
 from pumice.service.tasks import Tasks
 from tests.support.known import models_of
 
@@ -52,7 +54,7 @@ def references(part: object) -> Iterator[str]:
 def test_every_route_with_words_is_in_it(document: Json) -> None:
     inference = Inference(Catalog())
     models = models_of(inference.catalog)
-    context = HttpContext(inference, Tasks(inference, Path("/nowhere")), models, max_body_bytes=1)
+    context = HttpContext(inference, Tasks(inference, Path("/nowhere")), models, OpenStore(Store), max_body_bytes=1)
     routes = {(endpoint.path, endpoint.method.lower()) for endpoint in all_endpoints(context) if endpoint.doc}
     assert {(path, method) for path, method, _ in operations(document)} == routes
     for wanted in ("/v2/models/{model}/infer", "/v1/models/{model}:predict", "/predict", "/metrics", "/"):
@@ -76,8 +78,9 @@ def test_every_operation_is_whole(document: Json) -> None:
         in_path = [p["name"] for p in operation["parameters"] if p["in"] == "path"]
         assert in_path == re.findall(r"{(\w+)}", path)
         assert {p["name"] for p in operation["parameters"] if p["in"] == "header"} <= set(HEADERS)
+        assert {p["name"] for p in operation["parameters"] if p["in"] == "query"} <= set(QUERY)
         assert "500" in operation["responses"]
-        assert ("requestBody" in operation) <= (method == "post")
+        assert ("requestBody" in operation) <= (method in {"post", "put"})
         for response in operation["responses"].values():
             if "$ref" in response:
                 continue

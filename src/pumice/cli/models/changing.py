@@ -8,43 +8,61 @@ import msgspec
 import typer
 
 from pumice.cli.errors import ExitCode
-from pumice.cli.models.common import JsonOption, NameArgument, ReasonOption, changing, size_text, telling
+from pumice.cli.models.common import (
+    TIMEOUT_S,
+    JsonOption,
+    NameArgument,
+    ReasonOption,
+    UrlOption,
+    Where,
+    size_text,
+    telling,
+)
 from pumice.cli.output import print_json
+from pumice.cli.servers import ApiKeyOption, connect
 from pumice.domain.store.names import DEFAULT_ALIAS
 from pumice.domain.store.records import Move
 from pumice.service.store import Store
 
 
-def alias(
+def alias(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
     name: NameArgument,
     which: Annotated[str, typer.Argument(metavar="ALIAS", help="The alias, such as prod.")],
     version: Annotated[int, typer.Argument(metavar="VERSION", help="Number of the version.", min=1)],
     reason: ReasonOption = "",
+    url: UrlOption = None,
+    api_key: ApiKeyOption = None,
     json: JsonOption = False,
 ) -> None:
     """Let an alias point to a version."""
     target = {"model": name, "alias": which, "version": str(version)}
-    _tell(changing("models alias", target, lambda store: store.alias(name, which, version, reason)), as_json=json)
+    move = Where(url, api_key).changing("models alias", target, lambda store: store.alias(name, which, version, reason))
+    _tell(move, as_json=json)
 
 
 def rollback(
     name: NameArgument,
     which: Annotated[str, typer.Argument(metavar="[ALIAS]", help="The alias.")] = DEFAULT_ALIAS,
     reason: ReasonOption = "",
+    url: UrlOption = None,
+    api_key: ApiKeyOption = None,
     json: JsonOption = False,
 ) -> None:
     """Let an alias point to where it pointed before, one step further back each time."""
     target = {"model": name, "alias": which}
-    _tell(changing("models rollback", target, lambda store: store.rollback(name, which, reason)), as_json=json)
+    move = Where(url, api_key).changing("models rollback", target, lambda store: store.rollback(name, which, reason))
+    _tell(move, as_json=json)
 
 
 def delete(
     ref: Annotated[str, typer.Argument(metavar="REF", help="NAME@VERSION.")],
     reason: ReasonOption = "",
+    url: UrlOption = None,
+    api_key: ApiKeyOption = None,
     json: JsonOption = False,
 ) -> None:
     """Delete a version; `pumice models gc` gives its space back."""
-    record = changing("models delete", {"ref": ref}, lambda store: store.delete(ref, reason))
+    record = Where(url, api_key).changing("models delete", {"ref": ref}, lambda store: store.delete(ref, reason))
     if json:
         print_json(msgspec.to_builtins(record))
     else:
@@ -53,14 +71,17 @@ def delete(
 
 def gc(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would be deleted.")] = False,
+    url: UrlOption = None,
+    api_key: ApiKeyOption = None,
     json: JsonOption = False,
 ) -> None:
     """Give back the space of what no version needs."""
+    where = Where(url, api_key)
     if dry_run:
-        with Store() as store:
+        with where.looking() as store:
             found = store.gc(dry_run=True)
     else:
-        found = changing("models gc", {}, lambda store: store.gc())
+        found = where.changing("models gc", {}, lambda store: store.gc())
     if json:
         print_json(msgspec.to_builtins(found))
         return
@@ -71,11 +92,17 @@ def gc(
 
 def verify(
     ref: Annotated[str | None, typer.Argument(metavar="[REF]", help="A version. [the whole store]")] = None,
+    url: UrlOption = None,
+    api_key: ApiKeyOption = None,
     json: JsonOption = False,
 ) -> None:
     """Hold every stored byte against its digest; exit code 3 if one has changed."""
-    with telling("verifying") as tell, Store() as store:
-        found = store.verify(ref or "", tell)
+    if url is None:
+        with telling("verifying") as tell, Store() as store:
+            found = store.verify(ref or "", tell)
+    else:
+        with connect(url, TIMEOUT_S, api_key) as client:
+            found = client.store.verify(ref or "")
     if json:
         print_json(msgspec.to_builtins(found))
     else:

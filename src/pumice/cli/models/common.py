@@ -7,12 +7,17 @@ import getpass
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from typing import Annotated, TypeVar
+from typing import Annotated, NamedTuple, Protocol, TypeVar
 
 import typer
 
+from pumice.cli.servers import connect
 from pumice.config import load_settings
 from pumice.domain.errors import PumiceError
+from pumice.domain.store.difference import Difference
+from pumice.domain.store.names import DEFAULT_ALIAS
+from pumice.domain.store.records import ModelSummary, Move, VersionRecord
+from pumice.domain.store.told import Collected, Lineage, Shown
 from pumice.service.access.audit import Act, Audit
 from pumice.service.store import Store
 from pumice.service.store.types import Progress
@@ -27,7 +32,76 @@ ReasonOption = Annotated[str, typer.Option("--reason", help="Why, for the journa
 RefArgument = Annotated[str, typer.Argument(metavar="REF", help="NAME, NAME@VERSION or NAME@ALIAS.")]
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="Name of the model.")]
 
+TIMEOUT_S = 30.0
+"""Longest wait for a server's answer, where it does not read or write much (s)."""
+
 _UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB")
+
+
+UrlOption = Annotated[str | None, typer.Option("--url", metavar="URL", help="A running server, instead of the home.")]
+
+
+class Kept(Protocol):
+    """The model store: that of the home, or that of a server."""
+
+    def models(self) -> list[ModelSummary]:
+        """See `Store`."""
+
+    def versions(self, name: str) -> list[VersionRecord]:
+        """See `Store`."""
+
+    def show(self, ref: str) -> Shown:
+        """See `Store`."""
+
+    def at(self, ref: str, moment: float) -> Move:
+        """See `Store`."""
+
+    def diff(self, first: str, second: str) -> Difference:
+        """See `Store`."""
+
+    def lineage(self, ref: str) -> Lineage:
+        """See `Store`."""
+
+    def alias(self, name: str, alias: str, version: int, reason: str = "") -> Move:
+        """See `Store`."""
+
+    def rollback(self, name: str, alias: str = DEFAULT_ALIAS, reason: str = "") -> Move:
+        """See `Store`."""
+
+    def delete(self, ref: str, reason: str = "") -> VersionRecord:
+        """See `Store`."""
+
+    def gc(self, *, dry_run: bool = False) -> Collected:
+        """See `Store`."""
+
+
+class Where(NamedTuple):
+    """Which store a command works on.
+
+    Attributes:
+        url: A running server; None: the home.
+        api_key: Key to send to it; None: that of the settings.
+    """
+
+    url: str | None
+    api_key: str | None
+
+    @contextlib.contextmanager
+    def looking(self) -> Iterator[Kept]:
+        """Open it, to look."""
+        if self.url is None:
+            with Store() as store:
+                yield store
+        else:
+            with connect(self.url, TIMEOUT_S, self.api_key) as client:
+                yield client.store
+
+    def changing(self, what: str, target: Mapping[str, str], run: Callable[[Kept], T]) -> T:
+        """Change something; a server writes it down itself."""
+        if self.url is None:
+            return changing(what, target, run)
+        with self.looking() as store:
+            return run(store)
 
 
 def changing(what: str, target: Mapping[str, str], run: Callable[[Store], T]) -> T:

@@ -8,23 +8,25 @@ from typing import Annotated
 import msgspec
 import typer
 
-from pumice.cli.models.common import JsonOption, RefArgument, size_text, time_text
+from pumice.cli.models.common import JsonOption, Kept, RefArgument, UrlOption, Where, size_text, time_text
 from pumice.cli.output import console, excerpt, print_json
-from pumice.domain.errors import BadSetting, VersionNotFound
+from pumice.cli.servers import ApiKeyOption
+from pumice.domain.errors import BadSetting, NotFound
 from pumice.domain.store.names import parse_ref
 from pumice.domain.store.records import Move, VersionRecord
-from pumice.service.store import Store
-from pumice.service.store.types import Lineage, Shown
+from pumice.domain.store.told import Lineage, Shown
 
 
 def every(
     name: Annotated[
         str | None, typer.Argument(metavar="[NAME]", help="A model, to list its versions. [every model]")
     ] = None,
+    url: UrlOption = None,
+    api_key: ApiKeyOption = None,
     json: JsonOption = False,
 ) -> None:
     """List the models, or the versions of one."""
-    with Store() as store:
+    with Where(url, api_key).looking() as store:
         if name is not None:
             _show_versions(store.versions(name), as_json=json)
             return
@@ -52,10 +54,12 @@ def show(
             help="What NAME@ALIAS meant then: like 2026-03-01T10:00, in local time unless it says.",
         ),
     ] = None,
+    url: UrlOption = None,
+    api_key: ApiKeyOption = None,
     json: JsonOption = False,
 ) -> None:
     """Tell all that is known of a version, or what an alias meant at a time."""
-    with Store() as store:
+    with Where(url, api_key).looking() as store:
         if at is not None:
             _show_then(store, ref, _moment(at), as_json=json)
             return
@@ -69,10 +73,12 @@ def show(
 def diff(
     first: Annotated[str, typer.Argument(metavar="REF", help="The one before.")],
     second: Annotated[str, typer.Argument(metavar="REF", help="The one after.")],
+    url: UrlOption = None,
+    api_key: ApiKeyOption = None,
     json: JsonOption = False,
 ) -> None:
     """Tell what changed from one version to another."""
-    with Store() as store:
+    with Where(url, api_key).looking() as store:
         found = store.diff(first, second)
     if json:
         print_json(msgspec.to_builtins(found))
@@ -94,9 +100,9 @@ def diff(
     console().print(table)
 
 
-def lineage(ref: RefArgument, json: JsonOption = False) -> None:
+def lineage(ref: RefArgument, url: UrlOption = None, api_key: ApiKeyOption = None, json: JsonOption = False) -> None:
     """Tell where a version comes from, and what was made from it."""
-    with Store() as store:
+    with Where(url, api_key).looking() as store:
         found = store.lineage(ref)
     if json:
         print_json(msgspec.to_builtins(found))
@@ -121,7 +127,7 @@ def _show_versions(records: list[VersionRecord], *, as_json: bool) -> None:
     console().print(table)
 
 
-def _show_then(store: Store, ref: str, moment: float, *, as_json: bool) -> None:
+def _show_then(store: Kept, ref: str, moment: float, *, as_json: bool) -> None:
     if not parse_ref(ref).alias:
         raise BadSetting("REF", repr(ref), "NAME@ALIAS together with --at")
     move = store.at(ref, moment)
@@ -135,10 +141,10 @@ def _show_then(store: Store, ref: str, moment: float, *, as_json: bool) -> None:
         typer.echo("that version was deleted since")
 
 
-def _still_there(store: Store, move: Move) -> VersionRecord | None:
+def _still_there(store: Kept, move: Move) -> VersionRecord | None:
     try:
-        return store.find(f"{move.model}@{move.version}")
-    except VersionNotFound:
+        return store.show(f"{move.model}@{move.version}").record
+    except NotFound:
         return None
 
 

@@ -61,7 +61,8 @@ def difference(first: VersionManifest, second: VersionManifest) -> Difference:
         changed=changed,
         spec=_changes(_flat(first), _flat(second)),
         origin=_changes(
-            {part: getattr(first, part) for part in parts}, {part: getattr(second, part) for part in parts}
+            {part: msgspec.to_builtins(getattr(first, part)) for part in parts},
+            {part: msgspec.to_builtins(getattr(second, part)) for part in parts},
         ),
     )
 

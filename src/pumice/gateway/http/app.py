@@ -29,6 +29,7 @@ from pumice.gateway.http.endpoint import Endpoint
 from pumice.gateway.http.envelope import Envelope
 from pumice.gateway.http.guard import guarded
 from pumice.gateway.http.replies import error_reply, http_error_reply
+from pumice.gateway.http.store import routes as store
 from pumice.service.access.access import Access
 
 _ELSEWHERE = "elsewhere"  # stands where the hot path answers POST
@@ -62,6 +63,7 @@ def all_endpoints(context: HttpContext) -> list[Endpoint]:
         *seed.endpoints(context),
         *health.endpoints(context),
         *metrics.endpoints(context),
+        *store.endpoints(context),
         *keys.endpoints(context),
     ]
     endpoints += site.endpoints(context, endpoints)

@@ -15,6 +15,7 @@ from pumice.service.access.access import Access
 from pumice.service.inference import Inference
 from pumice.service.models import Models
 from pumice.service.shared_memory import Regions
+from pumice.service.store.opened import OpenStore
 from pumice.service.tasks import Tasks
 
 
@@ -46,6 +47,7 @@ class HttpContext:
         inference: The operation, and the catalogue of what is served.
         tasks: The asynchronous form of it.
         models: What may be served, and changes of it.
+        store: The model store.
         max_body_bytes: Largest body of a request, before and after decompression (bytes).
         max_json_bytes: Largest JSON in a body (bytes).
         budget: What the bodies of all requests may take together.
@@ -60,6 +62,7 @@ class HttpContext:
     inference: Inference
     tasks: Tasks
     models: Models
+    store: OpenStore
     max_body_bytes: int
     max_json_bytes: int = 16 * 1024 * 1024
     budget: Budget = field(default_factory=lambda: Budget(1 << 30))

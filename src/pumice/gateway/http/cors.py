@@ -11,7 +11,7 @@ from pumice.domain.errors import BadSetting
 
 Pairs = list[tuple[bytes, bytes]]
 
-_METHODS = b"GET, HEAD, POST, DELETE"
+_METHODS = b"GET, HEAD, POST, PUT, DELETE"
 _SHOWN = (
     b"content-encoding, inference-header-content-length, location, preference-applied, retry-after, "
     b"x-model-version, x-request-id"

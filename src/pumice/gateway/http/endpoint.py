@@ -53,6 +53,7 @@ class Doc:
         body: Type of the request's JSON body, or None.
         example: A body to begin with.
         headers: Names of request headers that it heeds, of `pumice.gateway.http.openapi.HEADERS`.
+        query: Names of what may stand behind the question mark, of `pumice.gateway.http.openapi.QUERY`.
         body_optional: Whether the body may be left out.
     """
 
@@ -64,6 +65,7 @@ class Doc:
     example: Any = None
     headers: tuple[str, ...] = field(default=())
     body_optional: bool = False
+    query: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,7 @@ class Endpoint:
     """A route.
 
     Attributes:
-        method: ``GET`` (which answers ``HEAD`` too), ``POST`` or ``DELETE``.
+        method: ``GET`` (which answers ``HEAD`` too), ``POST``, ``PUT`` or ``DELETE``.
         path: With parameters in braces.
         verb: What it asks of its caller.
         handler: Answers it; None where it is answered before it reaches this app.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from typing import TypeVar
 
 import msgspec
 from starlette.requests import Request
@@ -14,13 +13,11 @@ from pumice.domain.access import Verb
 from pumice.domain.errors import KeyNotFound, MalformedInput, StorageFailed, TooLarge, Unsupported
 from pumice.gateway.http.context import HttpContext
 from pumice.gateway.http.endpoint import Answer, Doc, Endpoint, Text
-from pumice.gateway.http.reading import caller_of, parameter, read_body
+from pumice.gateway.http.reading import caller_of, parameter, read_json
 from pumice.gateway.http.replies import json_reply
-from pumice.protocol.json_keys import refuse_double_keys
 from pumice.service.access.known_keys import KnownKeys
 from pumice.service.access.types import KeyInfo, KeyWish, NewKey
 
-T = TypeVar("T")
 _GROUP = "keys"
 _NO_STORE = {"cache-control": "no-store"}
 
@@ -59,13 +56,13 @@ class _Keys:
 
     async def create(self, request: Request) -> Response:
         known = self._known()
-        wish = await self._read(request, KeyWish)
+        wish = await read_json(request, KeyWish, self._context.most_of_json)
         made = await asyncio.to_thread(known.store.create, wish, caller_of(request))
         return await self._made(request, known, made)
 
     async def rotate(self, request: Request) -> Response:
         known = self._known()
-        grace = (await self._read(request, Rotation)).grace
+        grace = (await read_json(request, Rotation, self._context.most_of_json)).grace
         made = await asyncio.to_thread(known.store.rotate, parameter(request, "key_id"), grace, caller_of(request))
         return await self._made(request, known, made)
 
@@ -80,15 +77,6 @@ class _Keys:
         request.state.audited = {"key": info.id, "name": info.name, "scopes": " ".join(info.scopes)}
         await known.refresh()
         return json_reply(made, 201, _NO_STORE)
-
-    async def _read(self, request: Request, kind: type[T]) -> T:
-        body = await read_body(request, self._context.most_of_json)
-        try:
-            read = msgspec.json.decode(body or b"{}", type=kind)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise MalformedInput("body", str(error)) from None
-        refuse_double_keys(body)
-        return read
 
     def _known(self) -> KnownKeys:
         keys = self._context.access.keys

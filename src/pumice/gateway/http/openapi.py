@@ -20,6 +20,7 @@ GROUPS: Mapping[str, Text] = {
     "kserve": Text("KServe v1 and TensorFlow Serving", "KServe v1 与 TensorFlow Serving"),
     "tasks": Text("Asynchronous tasks", "异步任务"),
     "health": Text("Health", "健康检查"),
+    "models": Text("The model store", "模型仓库"),
     "keys": Text("Keys", "密钥"),
     "server": Text("The server itself", "服务器"),
 }
@@ -46,10 +47,30 @@ HEADERS: Mapping[str, Text] = {
 }
 """Request headers that routes heed."""
 
+QUERY: Mapping[str, Text] = {
+    "at": Text(
+        "A moment: seconds since 1970, or a time with its zone such as 2026-03-03T10:00:00Z.",
+        "时刻：1970 年以来的秒数，或带时区的时间，如 2026-03-03T10:00:00Z。",
+    ),
+    "against": Text(
+        "The version after the change: NAME, NAME@VERSION or NAME@ALIAS.",
+        "变更后的版本：NAME、NAME@VERSION 或 NAME@ALIAS。",
+    ),
+    "reason": Text("Why, for the journal.", "原因，写入变更日志。"),
+}
+"""What routes heed behind the question mark."""
+
+_NEEDED_QUERY = frozenset({"against"})
+
 _PARAMETERS: Mapping[str, Text] = {
     "model": Text("Name of the model, percent-encoded.", "模型名称（百分号编码）。"),
     "version": Text("Version of the model.", "模型版本。"),
     "task_id": Text("Id of the task.", "任务标识。"),
+    "ref": Text(
+        "A version: its number, an alias that points to it, or - for the newest.",
+        "版本：编号、指向它的别名，或 - 表示最新版本。",
+    ),
+    "alias": Text("An alias, such as prod.", "别名，如 prod。"),
     "key_id": Text("Id of the key.", "密钥标识。"),
     "region": Text("Name of the region of shared memory, percent-encoded.", "共享内存区域的名称（百分号编码）。"),
 }
@@ -59,6 +80,7 @@ _ERRORS_ZH: Mapping[int, str] = {
     401: "未提供有效的密钥",
     403: "密钥无此权限",
     404: "不存在",
+    409: "正在使用，不能更改",
     413: "过大",
     422: "不符合模型签名或限制",
     429: "该调用方超出其限额，请稍后重试",
@@ -172,6 +194,7 @@ def _operation(endpoint: Endpoint, doc: Doc, schemas: _Schemas) -> Json:
         "x-zh": doc.summary.zh,
         "parameters": [
             *(_parameter(name, "path", _PARAMETERS[name]) for name in names),
+            *(_parameter(name, "query", QUERY[name]) for name in doc.query),
             *(_parameter(name, "header", HEADERS[name]) for name in doc.headers),
         ],
         "responses": _responses(endpoint, doc, schemas),
@@ -190,7 +213,7 @@ def _operation_id(endpoint: Endpoint) -> str:
 
 def _parameter(name: str, place: str, text: Text) -> Json:
     schema = {"type": "string"}
-    required = place == "path"
+    required = place == "path" or name in _NEEDED_QUERY
     return {"name": name, "in": place, "required": required, "description": text.en, "x-zh": text.zh, "schema": schema}
 
 

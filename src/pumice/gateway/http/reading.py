@@ -9,11 +9,12 @@ from contextlib import contextmanager
 from typing import TypeVar
 from urllib.parse import quote, unquote
 
+import msgspec
 from starlette.requests import Request
 from starlette.types import Receive, Scope
 
 from pumice.domain.access import Principal, Verb
-from pumice.domain.errors import Cancelled, ModelNotReady, PumiceError, TooLarge
+from pumice.domain.errors import Cancelled, MalformedInput, ModelNotReady, PumiceError, TooLarge
 from pumice.domain.model import Profile
 from pumice.domain.request import InferRequest
 from pumice.gateway import headers
@@ -21,6 +22,7 @@ from pumice.gateway.http.budget import Held
 from pumice.gateway.http.compression import decompress
 from pumice.gateway.http.context import Served
 from pumice.gateway.http.errors import status_of
+from pumice.protocol.json_keys import refuse_double_keys
 
 T = TypeVar("T")
 
@@ -95,6 +97,48 @@ def principal_of(request: Request) -> Principal:
     return principal
 
 
+def query_of(request: Request, known: tuple[str, ...]) -> dict[str, str]:
+    """Return what stands behind the question mark.
+
+    Args:
+        request: The request.
+        known: Names that may stand there, each once.
+
+    Raises:
+        MalformedInput: Another stands there, or one stands there twice.
+    """
+    given: dict[str, str] = {}
+    for name, value in request.query_params.multi_items():
+        if name not in known:
+            allowed = ", ".join(known) or "none"
+            raise MalformedInput(f"parameter '{name[:100]}'", f"unknown behind the question mark; known: {allowed}")
+        if name in given:
+            raise MalformedInput(f"parameter '{name}'", "it stands there twice; give it once")
+        given[name] = value
+    return given
+
+
+async def read_json(request: Request, kind: type[T], limit: int) -> T:
+    """Read a body that is JSON; an empty one stands for an object without members.
+
+    Args:
+        request: The request.
+        kind: What it should be.
+        limit: Largest body (bytes).
+
+    Raises:
+        TooLarge: It is larger.
+        MalformedInput: It is no JSON, or not of this kind.
+    """
+    body = await read_body(request, limit)
+    try:
+        read = msgspec.json.decode(body or b"{}", type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise MalformedInput("body", str(error)) from None
+    refuse_double_keys(body)
+    return read
+
+
 def visible(request: Request, models: Iterable[str]) -> list[str]:
     """Return the models that a request's caller may look at."""
     principal = principal_of(request)
@@ -104,6 +148,12 @@ def visible(request: Request, models: Iterable[str]) -> list[str]:
 def caller_of(request: Request) -> str:
     """Return the name of a request's caller: of its key or token, or its address."""
     return principal_of(request).caller or (request.client.host if request.client else "")
+
+
+def actor_of(request: Request) -> str:
+    """Return who changes something, for people: what they call the key, and its id."""
+    name = principal_of(request).name
+    return f"{name} ({caller_of(request)})" if name else caller_of(request)
 
 
 def deadline_in(request: Request) -> float | None:

@@ -170,7 +170,7 @@ class KnownKeys:
     def _principal(self, row: KeyRow) -> Principal:
         rate = rate_of(row["rate"], row["burst"]) or self._default_rate
         until = math.inf if row["expires"] is None else row["expires"]
-        return Principal(PREFIX + row["id"], scopes_of(msgspec.json.decode(row["scopes"])), rate, until)
+        return Principal(PREFIX + row["id"], scopes_of(msgspec.json.decode(row["scopes"])), rate, until, row["name"])
 
     async def _write_used(self) -> None:
         used, self._used = self._used, {}

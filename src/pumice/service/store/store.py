@@ -19,13 +19,14 @@ from pumice.domain.errors import VersionInUse, VersionNotFound
 from pumice.domain.store.difference import Difference, difference
 from pumice.domain.store.names import DEFAULT_ALIAS, Ref, check_alias, check_model_name, parse_numbered, parse_ref
 from pumice.domain.store.records import ModelSummary, Move, VersionRecord
+from pumice.domain.store.told import Collected
 from pumice.service.store.aliases import Mover, Step, note, roll_back, set_alias
 from pumice.service.store.checking import Check
 from pumice.service.store.lineage import trace
 from pumice.service.store.lookup import known, resolve
 from pumice.service.store.transfer import Transfer
 from pumice.service.store.types import Lineage, Progress, PushWish, Shown, Verified
-from pumice.store.collecting import Collected, collect
+from pumice.store.collecting import collect
 from pumice.store.layout import Layout
 from pumice.store.sessions import transaction
 
@@ -45,6 +46,9 @@ class Store:
         by: Who changes something, for the journal; the user of this process if left out.
         clock: Seconds since 1970.
 
+    Attributes:
+        by: Who changes something, for the journal.
+
     Raises:
         BadArtefact: The database is damaged or of a newer Pumice.
         StorageFailed: It cannot be reached or made.
@@ -63,7 +67,7 @@ class Store:
         self._reader = self._engine.execution_options(**READS)
         self._layout = Layout(settings.home_path)
         self._clock = clock
-        self._by = by or f"local:{getpass.getuser()}"
+        self.by = by or f"local:{getpass.getuser()}"
         self._transfer = Transfer(self._engine, self._layout, clock)
 
     def __enter__(self) -> Self:
@@ -99,7 +103,7 @@ class Store:
             VersionNotFound: A parent is not in the store.
             StorageFailed: It could not be stored.
         """
-        return self._transfer.push(str(source), check_model_name(name), wish or PushWish(), self._by, progress)
+        return self._transfer.push(str(source), check_model_name(name), wish or PushWish(), self.by, progress)
 
     def pull(self, ref: str, folder: str | Path, progress: Progress = _silent) -> VersionRecord:
         """Write the files of a version into a folder that is not there yet, or empty. All of them appear at once.
@@ -281,4 +285,4 @@ class Store:
             yield connection
 
     def _mover(self, reason: str) -> Mover:
-        return Mover(self._by, self._clock(), reason)
+        return Mover(self.by, self._clock(), reason)

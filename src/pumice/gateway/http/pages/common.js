@@ -126,8 +126,8 @@ export function curl(request) {
   const quoted = (word) => `'${word.replaceAll("'", "'\\''")}'`;
   const words = [`curl ${quoted(new URL(request.path.replace(/^\//, ""), new URL("./", location.href)).href)}`];
   for (const [name, value] of Object.entries(request.headers ?? {})) words.push(`-H ${quoted(`${name}: ${value}`)}`);
+  if (request.method !== (request.body != null ? "POST" : "GET")) words.push(`-X ${request.method}`);
   if (request.body != null) words.push(`-d ${quoted(request.body)}`);
-  else if (request.method === "POST") words.push("-X POST");
   return words.join(" \\\n  ");
 }
 

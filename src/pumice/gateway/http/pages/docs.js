@@ -82,10 +82,13 @@ function form(path, method, operation, body) {
   function request() {
     const headers = body ? { "content-type": "application/json" } : {};
     let filled = path;
+    const query = new URLSearchParams();
     for (const { parameter, input } of fields) {
       if (parameter.in === "path") filled = filled.replace(`{${parameter.name}}`, encodeURIComponent(input.value));
+      else if (input.value && parameter.in === "query") query.set(parameter.name, input.value);
       else if (input.value) headers[parameter.name] = input.value;
     }
+    if (query.size) filled += `?${query}`;
     return { method: method.toUpperCase(), path: filled, headers, body: area?.value };
   }
   function refresh() {
@@ -122,7 +125,7 @@ function form(path, method, operation, body) {
 
   function input(parameter) {
     const first = models[0];
-    const known = { model: first?.name, version: first?.version }[parameter.name] ?? "";
+    const known = { model: first?.name, version: first?.version, ref: "-" }[parameter.name] ?? "";
     return element("input", {
       class: "field", id: `${operation.operationId}-${parameter.name}`, value: parameter.required ? known : "",
       placeholder: told(parameter), list: parameter.name === "model" ? "models" : null, autocomplete: "off",

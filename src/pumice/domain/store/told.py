@@ -1,0 +1,96 @@
+"""What the store's operations tell, the same for commands, HTTP and Python code."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from pumice.domain.store.manifest import VersionManifest
+from pumice.domain.store.records import ModelSummary, Move, VersionRecord
+
+
+class Shown(msgspec.Struct, frozen=True, kw_only=True):
+    """All that is known of a version.
+
+    Attributes:
+        record: How it was entered.
+        aliases: Aliases that point to it now.
+        manifest: What its digest stands for.
+        children: Versions that were made from it.
+        history: The last lines of the model's journal, the newest first.
+    """
+
+    record: VersionRecord
+    aliases: list[str]
+    manifest: VersionManifest
+    children: list[str]
+    history: list[Move]
+
+
+class Lineage(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a version comes from.
+
+    Attributes:
+        ref: The version.
+        digest: Digest of its manifest, in hex.
+        recipe: How it was made from its parents.
+        parents: The versions that it was made from, with theirs. One that was told before has none here.
+        children: Versions that were made from it; of the version that was asked for alone.
+    """
+
+    ref: str
+    digest: str
+    recipe: dict[str, Any]
+    parents: list[Lineage]
+    children: list[str]
+
+
+class Verified(msgspec.Struct, frozen=True, kw_only=True):
+    """What a verification found.
+
+    Attributes:
+        versions: Versions that were looked at.
+        files: Files of them.
+        bytes: Bytes that were read and hashed.
+        problems: What has changed, each with its reason; empty: nothing.
+        leftovers: Files of pushes that did not come to their end; no version uses them.
+    """
+
+    versions: int
+    files: int
+    bytes: int
+    problems: list[str]
+    leftovers: int
+
+
+class Collected(msgspec.Struct, frozen=True, kw_only=True):
+    """What a collection took, or would take.
+
+    Attributes:
+        packs: Packs that no version needs.
+        rewritten: Packs that were written anew without what no version needs.
+        leftovers: Files of pushes that did not come to their end.
+        bytes: Bytes that come back.
+        kept: Bytes of the packs that stay, before they are written anew.
+        dry_run: Whether everything was left as it is.
+    """
+
+    packs: int
+    rewritten: int
+    leftovers: int
+    bytes: int
+    kept: int
+    dry_run: bool
+
+
+class ModelList(msgspec.Struct, frozen=True):
+    """Every model with its newest version, by name."""
+
+    models: list[ModelSummary]
+
+
+class VersionList(msgspec.Struct, frozen=True):
+    """Every version of a model, the oldest first."""
+
+    versions: list[VersionRecord]

@@ -1,0 +1,1 @@
+"""``/api/models`` and ``/api/store``: the operations of the model store over HTTP."""
