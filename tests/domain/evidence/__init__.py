@@ -1,0 +1,1 @@
+"""Evidence: its guarantees by simulation, its records, its edges."""
