@@ -131,15 +131,15 @@ def test_the_interval_of_a_rate_seldom_misses_it_at_any_look() -> None:
 def test_the_interval_of_a_mean_seldom_misses_it_at_any_look() -> None:
     random = np.random.default_rng(14)
     missed = 0
-    for _ in range(200):
+    for _ in range(120):
         confidence = MeanConfidence(ALPHA)
         good = True
-        for piece in np.array_split(random.beta(8.0, 2.0, 1000), 25):
+        for piece in np.array_split(random.beta(8.0, 2.0, 1000), 12):
             confidence.update(piece)
             low, high = confidence.interval
             good &= low <= 0.8 <= high
         missed += not good
-    assert missed / 200 <= ALPHA
+    assert missed / 120 <= ALPHA
     assert high - low < 0.06
 
 

@@ -19,7 +19,7 @@ BETS: np.ndarray = np.concatenate([_EVEN, _SMALL])
 SPREAD: np.ndarray = np.concatenate([0.95 * _SHAPE / _SHAPE.sum(), np.full(len(_SMALL), 0.05 / len(_SMALL))])
 """How the capital is spread over `BETS`: most of it on the middle, 5 % on the small ones."""
 
-_HALVINGS = 60
+_HALVINGS = 40
 
 
 def proportion_interval(hits: int, n: int, alpha: float) -> tuple[float, float]:
