@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -182,7 +183,7 @@ def test_margins_and_errors_are_parts_of_one(value: float) -> None:
 
 def test_what_is_no_example_is_refused_and_loses_nothing() -> None:
     paired, rates, mean, quantile = Harm(), RateIncrease(), MeanConfidence(), QuantileConfidence(0.5)
-    for call in (
+    calls: list[Callable[[], None]] = [
         lambda: Disagreement(0.1).update([0.5]),
         lambda: Disagreement(0.1).update(["yes"]),
         lambda: Disagreement(0.1).update([[1]]),
@@ -195,7 +196,8 @@ def test_what_is_no_example_is_refused_and_loses_nothing() -> None:
         lambda: mean.update(1.5),
         lambda: mean.update(math.nan),
         lambda: quantile.update(math.inf),
-    ):
+    ]
+    for call in calls:
         with pytest.raises(MalformedInput):
             call()
     assert paired.n == rates.n == mean.n == quantile.n == 0
