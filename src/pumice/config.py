@@ -17,6 +17,7 @@ from msgspec import Meta
 
 from pumice.domain.errors import BadSetting
 from pumice.domain.model import Manifest, Trust
+from pumice.domain.trust.policy import Policy
 from pumice.environment import own_settings
 
 Sandbox = Literal["auto", "required", "off"]
@@ -226,6 +227,31 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
             description="PostgreSQL database that keeps the tasks, for several servers on one queue:"
             " `postgresql://USER:PASSWORD@HOST:PORT/DATABASE`; empty: a file in the home."
         ),
+    ] = ""
+    signatures: Annotated[
+        Policy,
+        Meta(
+            description="What happens to a version of the store that no trusted key signed: `require`: it is refused,"
+            " `warn`: it is used with a warning, `off`: nobody looks."
+        ),
+    ] = "require"
+    head_max_age: Annotated[
+        float,
+        Meta(
+            description="Oldest signed head of a name that is taken (s): who signs no new one in time holds its readers"
+            " up; 0: any.",
+            ge=0,
+        ),
+    ] = 0.0
+    signing_key: Annotated[
+        str,
+        Meta(
+            description="Private key that signs versions (PEM, PKCS 8: ECDSA or Ed25519); empty: the home's own, in"
+            " `keys/signing.pem`, made at the first use."
+        ),
+    ] = ""
+    signing_certificate: Annotated[
+        str, Meta(description="Certificates that vouch for that key (PEM, its own first); empty: none.")
     ] = ""
     webhook_hosts: Annotated[
         str,

@@ -46,6 +46,7 @@ EXIT_CODES: Mapping[type[e.PumiceError], ExitCode] = MappingProxyType(
         e.VersionNotFound: ExitCode.WRONG,
         e.VersionInUse: ExitCode.FAILED,
         e.Tampered: ExitCode.GATE,
+        e.Untrusted: ExitCode.GATE,
         e.Unsupported: ExitCode.WRONG,
         e.Unavailable: ExitCode.FAILED,
         e.ModelNotReady: ExitCode.FAILED,

@@ -208,5 +208,26 @@ store_pins = Table(
 store_loose = Table("store_loose", metadata, Column("pack", String(64), primary_key=True))
 """Packs that a deleted version used: the collector looks how much of them is still needed."""
 
+store_signatures = Table(
+    "store_signatures",
+    metadata,
+    Column("model", String(128), primary_key=True),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("digest", String(64), primary_key=True),  # of the body, in hex
+    Column("form", String, nullable=False),
+    Column("created", Float, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+)
+"""Signed statements about versions. ``form`` is the type of the predicate, ``body`` a Sigstore bundle."""
+
+store_heads = Table(
+    "store_heads",
+    metadata,
+    Column("model", String(128), primary_key=True),
+    Column("counter", BigInteger, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+)
+"""The signed state of each name: its versions, aliases and journal; ``counter`` grows with every change."""
+
 FIRST_ROWS: tuple[tuple[Table, dict[str, Any]], ...] = ((access_changes, {"count": 0}),)
 """Rows that are there from the beginning."""

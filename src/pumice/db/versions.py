@@ -9,7 +9,15 @@ from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select,
 from sqlalchemy.dialects import postgresql, sqlite
 
 from pumice.db.postgres import is_postgres
-from pumice.db.schema import store_aliases, store_journal, store_models, store_parents, store_uses, store_versions
+from pumice.db.schema import (
+    store_aliases,
+    store_journal,
+    store_models,
+    store_parents,
+    store_signatures,
+    store_uses,
+    store_versions,
+)
 from pumice.domain.store.records import Kind, Move, VersionRecord
 
 _IS_VERSION = (store_versions.c.model == bindparam("m"), store_versions.c.version == bindparam("v"))
@@ -104,7 +112,7 @@ def models(connection: Connection) -> list[tuple[int, VersionRecord]]:
 def delete_version(connection: Connection, model: str, version: int) -> None:
     """Take a version out, with what it uses and comes from. Its number is not given again."""
     key = {"m": model, "v": version}
-    for table in (store_versions, store_parents, store_uses):
+    for table in (store_versions, store_parents, store_uses, store_signatures):
         connection.execute(delete(table).where(table.c.model == bindparam("m"), table.c.version == bindparam("v")), key)
 
 
@@ -174,6 +182,20 @@ def history(connection: Connection, model: str, limit: int) -> list[Move]:
         select(store_journal).where(store_journal.c.model == model).order_by(store_journal.c.id.desc()).limit(limit)
     )
     return [_move(row) for row in rows]
+
+
+def digests(connection: Connection, model: str) -> dict[int, str]:
+    """Digests of the manifests of a model's versions."""
+    rows = connection.execute(
+        select(store_versions.c.version, store_versions.c.digest).where(store_versions.c.model == model)
+    )
+    return {row.version: row.digest for row in rows}
+
+
+def lines_after(connection: Connection, model: str, place: int) -> list[Move]:
+    """Lines of a model's journal behind a place, in order."""
+    where = (store_journal.c.model == model, store_journal.c.id > place)
+    return [_move(row) for row in connection.execute(select(store_journal).where(*where).order_by(store_journal.c.id))]
 
 
 def _record(row: Row[Any] | None) -> VersionRecord | None:

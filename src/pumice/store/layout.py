@@ -2,6 +2,7 @@
 
 store/packs/ab/abcd….pack      chunks, entered in the database
 store/incoming/….pack          a pack that a push writes; nobody else reads it
+store/heads/NAME.json          the greatest signed head of a name that was seen here
 store/owners/….lock            locks of pushes and pulls that are under way
 """
 
@@ -25,6 +26,7 @@ class Layout:
         self.root = home / "store"
         self.packs = self.root / "packs"
         self.incoming = self.root / "incoming"
+        self.heads = self.root / "heads"
 
     def make(self) -> None:
         """Make the folders, readable for their user alone.

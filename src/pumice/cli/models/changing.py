@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Annotated
 
 import msgspec
@@ -106,8 +107,10 @@ def verify(
     if json:
         print_json(msgspec.to_builtins(found))
     else:
-        for problem in found.problems:
+        for problem in dict.fromkeys([*found.problems, *found.unsigned]):
             typer.echo(problem, err=True)
+        for signer, count in Counter(found.signers.values()).items():
+            typer.echo(f"{count} signed by {signer}")
         state = f"{len(found.problems)} problems" if found.problems else "unchanged"
         typer.echo(f"{found.versions} versions, {found.files} files, {size_text(found.bytes)} read: {state}")
     if found.problems:

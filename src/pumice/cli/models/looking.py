@@ -14,7 +14,9 @@ from pumice.cli.servers import ApiKeyOption
 from pumice.domain.errors import BadSetting, NotFound
 from pumice.domain.store.names import parse_ref
 from pumice.domain.store.records import Move, VersionRecord
-from pumice.domain.store.told import Lineage, Shown
+from pumice.domain.store.told import Lineage, Shown, SignatureLine
+from pumice.domain.trust.policy import short
+from pumice.domain.trust.statements import FILES, PROVENANCE
 
 
 def every(
@@ -171,8 +173,15 @@ def _pairs(shown: Shown) -> list[tuple[str, str]]:
         ("made from", parents),
         ("made into", ", ".join(shown.children)),
         *((f"file {file.path}", size_text(file.size)) for file in manifest.files),
+        *(("signed", _signed(line)) for line in shown.signed),
         *((time_text(move.at), _told(move)) for move in shown.history),
     ]
+
+
+def _signed(line: SignatureLine) -> str:
+    what = {FILES: "the files", PROVENANCE: "the version"}.get(line.form, line.form)
+    who = f"by {short(line.key)} ({line.name})" if line.key else "by an unknown key"
+    return f"{what} {who}, {time_text(line.created)}" + (f": {line.problem}" if line.problem else "")
 
 
 def _told(move: Move) -> str:

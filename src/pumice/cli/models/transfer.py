@@ -15,7 +15,7 @@ from pumice.service.store import Store
 from pumice.service.store.types import PushWish
 
 
-def push(
+def push(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
     source: Annotated[str, typer.Argument(metavar="SOURCE", help="A model's file, or a folder, which is taken whole.")],
     name: Annotated[str, typer.Option("--name", metavar="NAME", help="Name of the model.")],
     parent: Annotated[
@@ -24,11 +24,14 @@ def push(
     recipe: Annotated[
         Path | None, typer.Option(metavar="FILE", help="How it was made from its parents, as a JSON object.")
     ] = None,
+    drop_signature: Annotated[
+        bool, typer.Option("--drop-signature", help="Leave out the signature that lies in the folder, unchecked.")
+    ] = False,
     reason: ReasonOption = "",
     json: JsonOption = False,
 ) -> None:
     """Store a model as the next version of a name."""
-    wish = PushWish(parents=tuple(parent or ()), recipe=_recipe(recipe), reason=reason)
+    wish = PushWish(parents=tuple(parent or ()), recipe=_recipe(recipe), reason=reason, drop_signature=drop_signature)
     with telling("pushing") as tell:
         record = changing(
             "models push", {"source": source, "model": name}, lambda store: store.push(source, name, wish, tell)

@@ -21,6 +21,7 @@ PumiceError
 │   └── VersionNotFound
 ├── VersionInUse               something else needs it
 ├── Tampered                   stored bytes have changed
+├── Untrusted                  no trusted key signed it
 ├── Unsupported
 ├── Unavailable                come back later
 │   ├── ModelNotReady
@@ -72,7 +73,7 @@ from pumice.domain.errors.request import (
     Unsupported,
 )
 from pumice.domain.errors.setup import BadArtefact, BadSetting, MissingDependency, SetupError, UnsafeArtefact
-from pumice.domain.errors.store import Tampered, VersionInUse, VersionNotFound
+from pumice.domain.errors.store import Tampered, Untrusted, VersionInUse, VersionNotFound
 
 __all__ = [
     "BadArtefact",
@@ -110,6 +111,7 @@ __all__ = [
     "Unfit",
     "UnsafeArtefact",
     "Unsupported",
+    "Untrusted",
     "VersionInUse",
     "VersionNotFound",
 ]

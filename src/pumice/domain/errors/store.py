@@ -72,3 +72,25 @@ class Tampered(PumiceError):
     def message(self) -> str:
         """Name the place and the difference."""
         return f"{self.what}: {self.problem}; restore the file from a copy"
+
+
+@dataclass(eq=False)
+class Untrusted(PumiceError):
+    """No trusted key signed it, and the policy asks for one.
+
+    Args:
+        what: The version, folder or statement.
+        problem: What is missing or wrong.
+        mend: What to do if it is right.
+    """
+
+    what: str
+    problem: str
+    mend: str
+    code = "untrusted"
+    title = "No trusted signature"
+
+    @property
+    def message(self) -> str:
+        """Name it, the reason and the way out."""
+        return f"{self.what}: {self.problem}; {self.mend}"

@@ -10,6 +10,24 @@ from pumice.domain.store.manifest import VersionManifest
 from pumice.domain.store.records import ModelSummary, Move, VersionRecord
 
 
+class SignatureLine(msgspec.Struct, frozen=True, kw_only=True):
+    """A signed statement about a version.
+
+    Attributes:
+        form: Type of what is said: the files, the version, or something else.
+        key: Id of the key; empty: it is not known here.
+        name: Whose key it is.
+        created: When it was entered (s since 1970).
+        problem: Why it is not trusted; empty: it is.
+    """
+
+    form: str
+    key: str
+    name: str
+    created: float
+    problem: str
+
+
 class Shown(msgspec.Struct, frozen=True, kw_only=True):
     """All that is known of a version.
 
@@ -19,6 +37,7 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True):
         manifest: What its digest stands for.
         children: Versions that were made from it.
         history: The last lines of the model's journal, the newest first.
+        signed: Who signed what of it.
     """
 
     record: VersionRecord
@@ -26,6 +45,7 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True):
     manifest: VersionManifest
     children: list[str]
     history: list[Move]
+    signed: list[SignatureLine]
 
 
 class Lineage(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,6 +74,8 @@ class Verified(msgspec.Struct, frozen=True, kw_only=True):
         files: Files of them.
         bytes: Bytes that were read and hashed.
         problems: What has changed, each with its reason; empty: nothing.
+        signers: Who stands for each version that a trusted key signed: id of the key, and whose it is.
+        unsigned: Versions that no trusted key signed, each with its reason; problems too if the policy is ``require``.
         leftovers: Files of pushes that did not come to their end; no version uses them.
     """
 
@@ -61,6 +83,8 @@ class Verified(msgspec.Struct, frozen=True, kw_only=True):
     files: int
     bytes: int
     problems: list[str]
+    signers: dict[str, str]
+    unsigned: list[str]
     leftovers: int
 
 

@@ -31,6 +31,7 @@ STATUSES: Mapping[type[e.PumiceError], StatusCode] = MappingProxyType(
         e.VersionNotFound: StatusCode.NOT_FOUND,
         e.VersionInUse: StatusCode.FAILED_PRECONDITION,
         e.Tampered: StatusCode.DATA_LOSS,
+        e.Untrusted: StatusCode.FAILED_PRECONDITION,
         e.Unsupported: StatusCode.UNIMPLEMENTED,
         e.Unavailable: StatusCode.UNAVAILABLE,
         e.ModelNotReady: StatusCode.UNAVAILABLE,

@@ -40,6 +40,7 @@ STATUSES: Mapping[type[e.PumiceError], int] = MappingProxyType(
         e.VersionNotFound: 404,
         e.VersionInUse: 409,
         e.Tampered: 500,
+        e.Untrusted: 403,
         e.Unsupported: 501,
         e.Unavailable: 503,
         e.ModelNotReady: 503,

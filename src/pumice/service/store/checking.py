@@ -5,11 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from pumice.db import packs, versions
-from pumice.domain.errors import MalformedInput, Tampered
+from pumice.domain.errors import MalformedInput, Tampered, Untrusted
+from pumice.domain.store.manifest import VersionManifest
+from pumice.domain.store.records import VersionRecord
+from pumice.domain.trust.heads import Head, check_version
+from pumice.domain.trust.policy import short
 from pumice.service.store.transfer import Transfer
+from pumice.service.store.trust import Guard
 from pumice.service.store.types import Progress, Verified
 from pumice.store.layout import Layout
 from pumice.store.packs import PackReader
@@ -25,10 +30,15 @@ class Check:
         engine: The database.
         layout: The store's folder.
         transfer: Finds versions and reads their manifests.
+        guard: Looks at signatures.
         progress: Told how far it is.
     """
 
-    def __init__(self, engine: Engine, layout: Layout, transfer: Transfer, progress: Progress) -> None:
+    def __init__(self, engine: Engine, layout: Layout, transfer: Transfer, guard: Guard, progress: Progress) -> None:
+        self._guard = guard
+        self._signers: dict[str, str] = {}
+        self._unsigned: list[str] = []
+        self._heads: dict[str, Head] = {}
         self._engine = engine
         self._layout = layout
         self._transfer = transfer
@@ -46,8 +56,12 @@ class Check:
         with self._transfer.session() as session, PackReader(self._layout) as reader:
             record = self._transfer.hold(session, ref)
             self._total = record.size
+            with transaction(self._engine) as connection:
+                self._look_at_head(connection, record.model)
             with self._noting(f"{record.model}@{record.version}"):
-                for file in self._transfer.manifest(session, reader, record).files:
+                manifest = self._transfer.manifest(session, reader, record)
+                self._look_at_signatures(record, manifest)
+                for file in manifest.files:
                     self._files += 1
                     with self._noting(f"{record.model}@{record.version}"):
                         verify_file(file, session, reader, self._count)
@@ -66,7 +80,11 @@ class Check:
                 packs.lock(connection)
                 rows = packs.every(connection)
                 session.pin(connection, [row["id"] for row in rows])
-                names = [newest.model for _, newest in versions.models(connection)]
+                names = sorted(
+                    {newest.model for _, newest in versions.models(connection)}.union(self._guard.names(connection))
+                )
+                for name in names:
+                    self._look_at_head(connection, name)
                 records = [record for name in names for record in versions.every(connection, name)]
             self._total = sum(row["size"] for row in rows)
             for row in rows:
@@ -75,13 +93,35 @@ class Check:
                     verify_pack(row, self._layout, reader, self._count)
             for record in records:
                 with self._noting(f"{record.model}@{record.version}"):
-                    for file in self._transfer.manifest(session, reader, record).files:
+                    manifest = self._transfer.manifest(session, reader, record)
+                    self._look_at_signatures(record, manifest)
+                    for file in manifest.files:
                         self._files += 1
                         for _ in runs_of(file, session, reader):
                             pass
         left, foreign = extra_files(self._layout, files, {row["id"] for row in rows})
         self._problems += [f"{path}: it does not belong to the store; take it out" for path in foreign]
         return self._verified(len(records), len(left))
+
+    def _look_at_head(self, connection: Connection, model: str) -> None:
+        with self._noting(""), self._judging():
+            self._heads[model] = self._guard.head(connection, model, whole=True)
+
+    def _look_at_signatures(self, record: VersionRecord, manifest: VersionManifest) -> None:
+        with self._noting(""), self._judging():
+            if record.model in self._heads:
+                check_version(self._heads[record.model], record.version, record.digest)
+            signer = self._guard.standing(record, manifest)
+            self._signers[f"{record.model}@{record.version}"] = f"{short(signer.key)} ({signer.name})"
+
+    @contextmanager
+    def _judging(self) -> Iterator[None]:
+        try:
+            yield
+        except Untrusted as error:
+            self._unsigned.append(error.message)
+            if self._guard.policy == "require":
+                self._problems.append(error.message)
 
     @contextmanager
     def _noting(self, what: str) -> Iterator[None]:
@@ -96,5 +136,11 @@ class Check:
 
     def _verified(self, versions_seen: int, left: int) -> Verified:
         return Verified(
-            versions=versions_seen, files=self._files, bytes=self._done, problems=self._problems, leftovers=left
+            versions=versions_seen,
+            files=self._files,
+            bytes=self._done,
+            problems=self._problems,
+            signers=self._signers,
+            unsigned=self._unsigned,
+            leftovers=left,
         )

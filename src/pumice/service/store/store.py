@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import getpass
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -25,6 +25,7 @@ from pumice.service.store.checking import Check
 from pumice.service.store.lineage import trace
 from pumice.service.store.lookup import known, resolve
 from pumice.service.store.transfer import Transfer
+from pumice.service.store.trust import Guard
 from pumice.service.store.types import Lineage, Progress, PushWish, Shown, Verified
 from pumice.store.collecting import collect
 from pumice.store.layout import Layout
@@ -68,7 +69,8 @@ class Store:
         self._layout = Layout(settings.home_path)
         self._clock = clock
         self.by = by or f"local:{getpass.getuser()}"
-        self._transfer = Transfer(self._engine, self._layout, clock)
+        self._guard = Guard.of(settings, self._reader, self._layout, clock)
+        self._transfer = Transfer(self._engine, self._layout, clock, self._guard)
 
     def __enter__(self) -> Self:
         return self
@@ -160,9 +162,10 @@ class Store:
 
         Raises:
             VersionNotFound: There is no such version.
-            Tampered: Its manifest has changed.
+            Tampered: Its manifest has changed, or a signature does not fit.
         """
         record, manifest = self._transfer.look(ref)
+        signed = self._guard.seen(record, manifest)
         with transaction(self._reader) as connection:
             children = versions.children(connection, record.model, record.version)
             pointing = versions.aliases(connection, record.model)
@@ -172,6 +175,7 @@ class Store:
                 manifest=manifest,
                 children=[str(Ref(model, version)) for model, version in children],
                 history=versions.history(connection, record.model, _HISTORY),
+                signed=signed,
             )
 
     def at(self, ref: str, moment: float) -> Move:
@@ -209,8 +213,8 @@ class Store:
             BadSetting: The alias may not be called so.
             VersionNotFound: There is no such version.
         """
-        with self._changing() as connection:
-            return set_alias(connection, check_model_name(name), check_alias(alias), version, self._mover(reason))
+        with self._changing(check_model_name(name)) as connection:
+            return set_alias(connection, name, check_alias(alias), version, self._mover(reason))
 
     def rollback(self, name: str, alias: str = DEFAULT_ALIAS, reason: str = "") -> Move:
         """Let an alias point to where it pointed before; again and again, each time one step further back.
@@ -218,8 +222,8 @@ class Store:
         Raises:
             VersionNotFound: There is no such alias, or nothing before.
         """
-        with self._changing() as connection:
-            return roll_back(connection, check_model_name(name), check_alias(alias), self._mover(reason))
+        with self._changing(check_model_name(name)) as connection:
+            return roll_back(connection, name, check_alias(alias), self._mover(reason))
 
     def lineage(self, ref: str) -> Lineage:
         """Where a version comes from, up to its first parents.
@@ -243,7 +247,7 @@ class Store:
             VersionInUse: An alias points to it, or another version was made from it.
         """
         parsed = parse_numbered(ref)
-        with self._changing() as connection:
+        with self._changing(parsed.model) as connection:
             record = resolve(connection, parsed)
             aliases = versions.aliases(connection, record.model)
             for alias, version in aliases.items():
@@ -255,6 +259,24 @@ class Store:
             versions.delete_version(connection, record.model, record.version)
             note(connection, Step("delete", record.model, "", record.version, None), self._mover(reason))
         return record
+
+    def trust(self, key: str | Path, *, models: tuple[str, ...] = ("*",), name: str = "") -> str:
+        """Trust a key, or the keys that an authority vouches for.
+
+        Args:
+            key: File of a public key, or of an authority's certificate, in PEM.
+            models: Patterns of the models' names that it is trusted for; ``*`` stands for anything.
+            name: Whose it is; the file's name if left out.
+
+        Returns:
+            The key's id.
+
+        Raises:
+            BadArtefact: It is neither.
+            BadSetting: A pattern is none.
+            StorageFailed: The list of keys cannot be written.
+        """
+        return self._guard.keyring.trust(Path(key).expanduser(), models, name)
 
     def gc(self, *, dry_run: bool = False) -> Collected:
         """Give back the space of what no version needs. Pushes and pulls may go on meanwhile.
@@ -275,14 +297,11 @@ class Store:
             VersionNotFound: There is no such version.
             StorageFailed: Something could not be read.
         """
-        check = Check(self._engine, self._layout, self._transfer, progress)
+        check = Check(self._engine, self._layout, self._transfer, self._guard, progress)
         return check.version(ref) if ref else check.everything()
 
-    @contextmanager
-    def _changing(self) -> Iterator[Connection]:
-        with transaction(self._engine) as connection:
-            packs.lock(connection)
-            yield connection
+    def _changing(self, model: str) -> AbstractContextManager[Connection]:
+        return self._guard.heads.changing(self._engine, model, self._clock())
 
     def _mover(self, reason: str) -> Mover:
         return Mover(self.by, self._clock(), reason)

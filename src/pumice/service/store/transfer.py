@@ -16,15 +16,19 @@ from pumice.db.engine import READS
 from pumice.domain.errors import BadArtefact, StorageFailed, Tampered
 from pumice.domain.store.manifest import Parent, VersionManifest, decode_manifest, encode_manifest
 from pumice.domain.store.records import VersionRecord
+from pumice.domain.trust.bundles import MOST_BYTES
+from pumice.domain.trust.statements import FILES, SIGNATURE_FILE
 from pumice.service.store.aliases import Mover, Step, note
 from pumice.service.store.describing import describe
 from pumice.service.store.lookup import resolve
+from pumice.service.store.trust import Guard
 from pumice.service.store.types import Progress, PushWish
 from pumice.store.layout import Layout, sync_folder
 from pumice.store.packs import PackReader
 from pumice.store.pulling import read_object, write_file
 from pumice.store.pushing import Push
 from pumice.store.sessions import Session, transaction
+from pumice.store.tree import SourceFile
 
 
 class Transfer:
@@ -34,9 +38,11 @@ class Transfer:
         engine: The database.
         layout: The store's folder.
         clock: Seconds since 1970.
+        guard: Signs versions, and says which may be used.
     """
 
-    def __init__(self, engine: Engine, layout: Layout, clock: Callable[[], float]) -> None:
+    def __init__(self, engine: Engine, layout: Layout, clock: Callable[[], float], guard: Guard) -> None:
+        self._guard = guard
         self._engine = engine
         self._reader = engine.execution_options(**READS)
         self._layout = layout
@@ -49,23 +55,30 @@ class Transfer:
     def push(self, source: str, model: str, wish: PushWish, by: str, progress: Progress) -> VersionRecord:
         """Store a source as the next version of a model; see `Store.push`."""
         described = describe(source)
-        told = _Counter(progress, sum(file.size for file in described.files))
+        files, brought = take_signature(described.files)
+        told = _Counter(progress, sum(file.size for file in files))
         with transaction(self._engine) as connection:
-            parents = [_parent(resolve(connection, ref)) for ref in wish.parents]
+            above = [resolve(connection, ref) for ref in wish.parents]
+        parents = [self._parent(record) for record in above]
         with self.session() as session, Push(self._engine, session, self._layout, self._clock(), told) as push:
             manifest = VersionManifest(
                 entry=described.entry,
                 spec=described.spec,
                 signature=described.signature,
-                files=[push.add_file(file) for file in described.files],
+                files=[push.add_file(file) for file in files],
                 parents=parents,
                 recipe=wish.recipe,
                 environment=described.environment | {"pumice": __version__, "python": platform.python_version()},
             )
-            digest = push.add_object(encode_manifest(manifest))
+            if brought and not wish.drop_signature:
+                self._guard.check_folder(
+                    model, brought, {file.path: file.sha256 for file in manifest.files}, f"{source}, {SIGNATURE_FILE}"
+                )
+            data = encode_manifest(manifest)
+            digest = push.add_object(data)
+            manifest = decode_manifest(data, digest)  # what is signed is what will be read
             push.flush()
-            with transaction(self._engine) as connection:
-                packs.lock(connection)
+            with self._guard.heads.changing(self._engine, model, self._clock()) as connection:
                 for parent in parents:
                     resolve_same(connection, parent)
                 record = VersionRecord(
@@ -82,6 +95,9 @@ class Transfer:
                 )
                 versions.add(connection, record, [(parent.model, parent.version) for parent in parents])
                 push.enter(connection, model, record.version)
+                if brought and not wish.drop_signature:
+                    self._guard.enter(connection, record, brought, FILES)
+                self._guard.sign(connection, record, manifest)
                 note(
                     connection,
                     Step("push", model, "", record.version, None),
@@ -95,12 +111,15 @@ class Transfer:
         with self.session() as session, PackReader(self._layout) as reader:
             record = self.hold(session, ref)
             manifest = self.manifest(session, reader, record)
+            signature = self._guard.pulled(record, manifest)
             told = _Counter(progress, manifest.size)
             part = folder.absolute().with_name(f".{folder.absolute().name}.{uuid.uuid4().hex[:8]}.part")
             try:
                 part.mkdir(parents=True)
                 for file in manifest.files:
                     write_file(part / file.path, file, session, reader, told)
+                if signature is not None:
+                    (part / SIGNATURE_FILE).write_bytes(signature)
                 part.replace(folder)
                 sync_folder(folder.absolute().parent)
             except OSError as error:
@@ -137,6 +156,10 @@ class Transfer:
         except Tampered:
             return self._look(ref)  # if it was deleted meanwhile, this time it is not found
 
+    def _parent(self, record: VersionRecord) -> Parent:
+        self._guard.admit(*self.look(f"{record.model}@{record.version}"))
+        return Parent(record.model, record.version, record.digest)
+
     def _look(self, ref: str) -> tuple[VersionRecord, VersionManifest]:
         with transaction(self._reader) as connection:
             record = resolve(connection, ref)
@@ -146,6 +169,22 @@ class Transfer:
             raise Tampered(f"manifest {record.digest[:12]}", "it is not in the store")
         with PackReader(self._layout) as reader:
             return record, decode_manifest(reader.read(*place), record.digest)
+
+
+def take_signature(files: list[SourceFile]) -> tuple[list[SourceFile], bytes]:
+    """Tell a model's files from the signature that came with them, in its root; empty: there is none.
+
+    Raises:
+        BadArtefact: It cannot be read.
+    """
+    rest = [file for file in files if file.path != SIGNATURE_FILE]
+    for file in files:
+        if file.path == SIGNATURE_FILE:
+            try:
+                return rest, file.place.read_bytes() if file.size <= MOST_BYTES else b"too large"
+            except OSError as error:
+                raise BadArtefact(str(file.place), f"it cannot be read: {error.strerror}", "mend it") from None
+    return rest, b""
 
 
 class _Counter:
@@ -172,10 +211,6 @@ def resolve_same(connection: Connection, parent: Parent) -> VersionRecord:
     if record.digest != parent.digest:
         raise Tampered(f"{parent.model}@{parent.version}", "it has another digest than when it became a parent")
     return record
-
-
-def _parent(record: VersionRecord) -> Parent:
-    return Parent(record.model, record.version, record.digest)
 
 
 def _refuse_taken(folder: Path) -> None:

@@ -22,8 +22,10 @@ class PushWish(msgspec.Struct, frozen=True, kw_only=True):
         parents: References to the versions that it was made from.
         recipe: How it was made from them.
         reason: Why it is pushed, for the journal.
+        drop_signature: Leave out the signature that lies in the folder, unchecked.
     """
 
     parents: tuple[str, ...] = ()
     recipe: dict[str, Any] = msgspec.field(default_factory=dict)
     reason: str = ""
+    drop_signature: bool = False

@@ -1,0 +1,1 @@
+"""Keys and signatures: the leaf that `cryptography` is used in. It is imported at the first signature."""

@@ -1,0 +1,1 @@
+"""Signatures, keys, heads, and what they hold off."""
