@@ -24,6 +24,9 @@ COMMANDS: Mapping[str, Target] = MappingProxyType(
         "models list": Target("pumice.cli.models.looking:every", "List the models, or the versions of one."),
         "models show": Target("pumice.cli.models.looking:show", "Tell all that is known of a version."),
         "models push": Target("pumice.cli.models.transfer:push", "Store a model as the next version of a name."),
+        "models convert": Target(
+            "pumice.cli.models.converting:convert", "Convert a file that may run code into one that does not."
+        ),
         "models pull": Target("pumice.cli.models.transfer:pull", "Write the files of a version into a folder."),
         "models alias": Target("pumice.cli.models.changing:alias", "Let an alias point to a version."),
         "models rollback": Target(

@@ -22,11 +22,12 @@ _TORCH_FINDS = frozenset((archives.TORCH_SAVE, archives.TORCHSCRIPT, archives.CO
 
 _IF_TRUSTED = "if you trust it, load it in a Python model of your own (module:Class)"
 _TORCH_WAY = (
-    "convert it to .pt2 with torch.export.save, to ONNX with torch.onnx.export, or its weights alone to .safetensors"
+    "convert it: its weights alone to .safetensors with `pumice models convert`, the whole of it to .pt2 with"
+    " torch.export.save or to ONNX with torch.onnx.export"
 )
-_OTHER_WAY = "convert it to .skops with skops.io.dump, to ONNX with skl2onnx, or its arrays to .safetensors"
+_OTHER_WAY = "convert it to .skops or ONNX with `pumice models convert` (scikit-learn), or its arrays to .safetensors"
 _KERAS_WAY = "convert it to ONNX with tf2onnx"
-_ARRAY_WAY = "save it again without objects (text as fixed-width strings), or as .safetensors"
+_ARRAY_WAY = "convert it with `pumice models convert`, or save it again without objects (text as fixed-width strings)"
 _ARCHIVE_WAY = "unpack it and name the model's file"
 _BOMB_WAY = "write it again without compression"
 
@@ -47,9 +48,18 @@ def refuse_unsafe(path: Path) -> None:
         BadArtefact: It cannot be read.
     """
     for file in sorted(path.rglob("*")) if path.is_dir() else (path,):
-        found = "" if file.is_dir() else _found(file) or _by_name(file)
+        found = "" if file.is_dir() else what_runs_code(file)
         if found:
             raise UnsafeArtefact(str(file), found, f"{_way(file, found)}; {_IF_TRUSTED}")
+
+
+def what_runs_code(file: Path) -> str:
+    """Say what of a file may run code when it is read, in one of this package's constants; nothing: it is safe.
+
+    Raises:
+        BadArtefact: It cannot be read.
+    """
+    return _found(file) or _by_name(file)
 
 
 def _found(path: Path) -> str:

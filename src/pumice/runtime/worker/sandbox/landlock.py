@@ -25,6 +25,7 @@ class Access(IntFlag):
 
     WRITE_FILE = 1 << 1
     READ_FILE = 1 << 2
+    READ_DIR = 1 << 3
     REMOVE_DIR = 1 << 4
     REMOVE_FILE = 1 << 5
     MAKE_CHAR = 1 << 6

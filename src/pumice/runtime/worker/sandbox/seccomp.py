@@ -62,7 +62,21 @@ def forbid_network() -> None:
     numbers = _numbers()
     if numbers is None:
         raise OSError(errno.ENOSYS, f"no filter for {platform.machine()}")
-    code = _program(numbers)
+    install(_program(numbers))
+
+
+def install(code: bytes) -> None:
+    """Let every thread of this process go through a filter, from now on.
+
+    Args:
+        code: Instructions of BPF, eight bytes each.
+
+    Raises:
+        OSError: The kernel refuses.
+    """
+    numbers = _numbers()
+    if numbers is None:
+        raise OSError(errno.ENOSYS, f"no filter for {platform.machine()}")
     program = ctypes.create_string_buffer(code, len(code))
     # struct sock_fprog: a 16-bit count, padded to a pointer
     head = struct.pack("@HP", len(code) // 8, ctypes.addressof(program))
