@@ -9,12 +9,16 @@ from pumice.config import ModelSettings, Settings
 from pumice.runtime.front.version import ServedVersion
 from pumice.service.catalog import Catalog
 from pumice.service.models import Models, ModelsOptions
+from pumice.service.sources import Sources
 
 
 def models_of(catalog: Catalog, versions: Iterable[ServedVersion] = ()) -> Models:
     """Serve these versions in a catalog."""
     settings = Settings()
-    models = Models(catalog, ReplicaLauncher(settings, {}), ModelsOptions(), settings.of_model)
+    sources = Sources(settings.home_path)
+    launcher = ReplicaLauncher(settings, {}, sources)
+    models = Models(catalog, launcher, ModelsOptions(), settings.of_model, sources)
     for served in versions:
-        models.register(ModelSettings(name=served.name, source="local", version=served.version), [served])
+        local = ModelSettings(name=served.name, source="local", version=served.version)
+        models.register(local, [local], [served])
     return models

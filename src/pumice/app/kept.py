@@ -5,21 +5,19 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 from pumice.app.channel import Channel
 from pumice.app.fronts import Fronts
 from pumice.app.launcher import start_fleet
 from pumice.app.messages import Attached, End, News, Retire, Serve, ToParent, Use
 from pumice.config import ModelSettings, Settings
-from pumice.domain.model import Manifest
-from pumice.engines.source import resolve_source
 from pumice.observe.report import ReplicaReport, VersionReport, to_plain
 from pumice.observe.stats import VersionStats
 from pumice.runtime.front.fleet import Fleet
 from pumice.runtime.front.news import ReplicaNews
 from pumice.runtime.front.pulse import Pulse
 from pumice.runtime.front.version import ServedVersion
+from pumice.service.sources import Located, Sources
 
 
 class Kept(ServedVersion):
@@ -76,12 +74,14 @@ class KeptLauncher:
         settings: All settings.
         environ: The environment that replicas get.
         fronts: Told of every version, so that they can be asked for it.
+        sources: Finds the models' files.
     """
 
-    def __init__(self, settings: Settings, environ: dict[str, str], fronts: Fronts) -> None:
+    def __init__(self, settings: Settings, environ: dict[str, str], fronts: Fronts, sources: Sources) -> None:
         self._settings = settings
         self._environ = environ
         self._fronts = fronts
+        self._sources = sources
         self._pulse = Pulse()
         self._keys = itertools.count(1)
         self._fleets: dict[Kept, Fleet] = {}
@@ -95,9 +95,9 @@ class KeptLauncher:
             model: How it is served, every value filled.
 
         Raises:
-            SetupError: Its source or settings cannot be used.
+            PumiceError: Its source or settings cannot be used.
         """
-        return self._begin(model, resolve_source(model.source, model.manifest), None)
+        return self._begin(model, self._sources.locate(model), None)
 
     def watch(self) -> None:
         """Look after what was begun, in the running loop."""
@@ -147,7 +147,7 @@ class KeptLauncher:
         Raises:
             PumiceError: It cannot be loaded; nothing of it is left.
         """
-        located = await asyncio.to_thread(resolve_source, settings.source, settings.manifest)
+        located = await asyncio.to_thread(self._sources.locate, settings)
         kept = self._begin(settings, located, stats)
         fleet = self._fleets[kept]
         self._fronts.tell(Serve(kept.key, settings))
@@ -185,7 +185,7 @@ class KeptLauncher:
         if fleet is not None:
             await fleet.stop()
 
-    def _begin(self, model: ModelSettings, located: tuple[Path | None, Manifest], stats: VersionStats | None) -> Kept:
+    def _begin(self, model: ModelSettings, located: Located, stats: VersionStats | None) -> Kept:
         kept = Kept(next(self._keys), model, stats)
 
         def tell(news: ReplicaNews) -> None:

@@ -5,12 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable
-from pathlib import Path
 
 from pumice.config import ModelSettings, Settings
 from pumice.domain.errors import BadSetting, ModelNotReady
-from pumice.domain.model import Manifest
-from pumice.engines.source import resolve_source
 from pumice.observe.stats import VersionStats
 from pumice.protocol.frames import WorkerSpec
 from pumice.runtime.front.fleet import Fleet
@@ -19,6 +16,7 @@ from pumice.runtime.front.process import WorkerProcess
 from pumice.runtime.front.pulse import Pulse
 from pumice.runtime.front.version import ServedVersion
 from pumice.runtime.worker.sandbox import MEASURES, offered
+from pumice.service.sources import Located, Sources
 
 
 class ReplicaLauncher:
@@ -27,11 +25,13 @@ class ReplicaLauncher:
     Args:
         settings: All settings.
         environ: The environment that replicas get.
+        sources: Finds the models' files.
     """
 
-    def __init__(self, settings: Settings, environ: dict[str, str]) -> None:
+    def __init__(self, settings: Settings, environ: dict[str, str], sources: Sources) -> None:
         self._settings = settings
         self._environ = environ
+        self._sources = sources
         self._pulse = Pulse()
         self._fleets: dict[ServedVersion, Fleet] = {}
 
@@ -44,9 +44,9 @@ class ReplicaLauncher:
             model: How it is served, every value filled.
 
         Raises:
-            SetupError: Its source or settings cannot be used.
+            PumiceError: Its source or settings cannot be used.
         """
-        return self._begin(model, *resolve_source(model.source, model.manifest), None)
+        return self._begin(model, self._sources.locate(model), None)
 
     def watch(self) -> None:
         """Look after what was begun, in the running loop."""
@@ -74,8 +74,8 @@ class ReplicaLauncher:
         Raises:
             PumiceError: It cannot be loaded; nothing of it is left.
         """
-        path, manifest = await asyncio.to_thread(resolve_source, settings.source, settings.manifest)
-        served = self._begin(settings, path, manifest, stats)
+        located = await asyncio.to_thread(self._sources.locate, settings)
+        served = self._begin(settings, located, stats)
         fleet = self._fleets[served]
         self._watch(served, fleet)
         try:
@@ -112,14 +112,12 @@ class ReplicaLauncher:
         served.start()
         fleet.start(served.stats, self._pulse)
 
-    def _begin(
-        self, model: ModelSettings, path: Path | None, manifest: Manifest, stats: VersionStats | None
-    ) -> ServedVersion:
+    def _begin(self, model: ModelSettings, located: Located, stats: VersionStats | None) -> ServedVersion:
         settings = self._settings
         served = ServedVersion(
             model, self._pulse, max_queue=settings.max_queue, cache_ttl=settings.cache_ttl, stats=stats
         )
-        self._fleets[served] = start_fleet(settings, self._environ, model, (path, manifest), served.told)
+        self._fleets[served] = start_fleet(settings, self._environ, model, located, served.told)
         return served
 
 
@@ -127,7 +125,7 @@ def start_fleet(
     settings: Settings,
     environ: dict[str, str],
     model: ModelSettings,
-    located: tuple[Path | None, Manifest],
+    located: Located,
     tell: Callable[[ReplicaNews], None],
 ) -> Fleet:
     """Start the replicas of a version; they load from here on.
@@ -136,13 +134,13 @@ def start_fleet(
         settings: All settings.
         environ: The environment that replicas get.
         model: How it is served, every value filled.
-        located: Its file and its manifest.
+        located: Its files and its manifest; closed when its last replica has ended.
         tell: Told of every change of a replica.
 
     Raises:
         BadSetting: It demands a sandbox that this system does not enforce.
     """
-    path, manifest = located
+    held = located.held
     assert model.replicas is not None and model.provider is not None  # noqa: S101, PT018 - filled by of_model
     threads = model.threads or max(1, _cores() // model.replicas)
 
@@ -155,8 +153,8 @@ def start_fleet(
             name=model.name,
             version=model.version,
             source=model.source,
-            path=str(path) if path else "",
-            manifest=manifest,
+            path=str(located.path) if located.path else "",
+            manifest=located.manifest,
             threads=threads,
             provider=model.provider or "auto",
             device=model.device,
@@ -165,10 +163,15 @@ def start_fleet(
             hidden=(str(settings.home_path),),
             memory_limit=model.memory_limit or 0,
             trust=model.trust,
+            files=tuple(file.path for file in held.files) if held else None,
         )
-        return WorkerProcess(spec, environ)
+        return WorkerProcess(spec, environ, [file.fd for file in held.files] if held else ())
 
-    return Fleet(f"{model.name}/{model.version}", model.replicas, spawn, tell, settings.load_timeout)
+    try:
+        return Fleet(f"{model.name}/{model.version}", model.replicas, spawn, tell, settings.load_timeout, located.close)
+    except BaseException:
+        located.close()
+        raise
 
 
 def _demand_sandbox(model: str) -> None:

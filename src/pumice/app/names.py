@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pumice.config import ModelSettings
 from pumice.domain.errors import BadSetting
+from pumice.service.sources import stored_ref
 
 
 def with_names(sources: Sequence[str]) -> tuple[ModelSettings, ...]:
@@ -29,5 +30,8 @@ def with_names(sources: Sequence[str]) -> tuple[ModelSettings, ...]:
 def _name_of(source: str) -> str:
     if ":" in source and not Path(source).exists():
         return source.rpartition(":")[2].lower()
+    ref = stored_ref(source)
+    if ref is not None:
+        return ref.model
     path = Path(source)
     return (path.name if path.is_dir() else path.stem) or path.absolute().name

@@ -38,6 +38,7 @@ from pumice.runtime.front.folder import remove_run_folder
 from pumice.runtime.front.version import ServedVersion
 from pumice.service.catalog import Catalog
 from pumice.service.models import Dormant, Models
+from pumice.service.sources import Sources
 
 _log = logging.getLogger("pumice")
 
@@ -50,7 +51,7 @@ class Parent:
         environ: The environment that replicas get.
 
     Raises:
-        SetupError: A model's source or settings cannot be used.
+        PumiceError: A model's source or settings cannot be used.
     """
 
     def __init__(self, settings: Settings, environ: dict[str, str]) -> None:
@@ -58,12 +59,12 @@ class Parent:
             raise BadSetting("'shared_memory' with several 'workers'", "true", "false, or 'workers': 1")
         self._settings = settings
         self._fronts = Fronts(self)
-        self._launcher = KeptLauncher(settings, environ, self._fronts)
+        self._sources = Sources(settings.home_path, settings.database)
+        self._launcher = KeptLauncher(settings, environ, self._fronts, self._sources)
         self._catalog = Catalog()
         self._models: Models
         self._doorway: Doorway | None = None
-        self._known = [settings.of_model(model) for model in settings.models]
-        self._running = begin_first(settings, self._known, self._launcher.begin)
+        self._declared, self._running = begin_first(settings, self._sources, self._launcher.begin)
 
     def run(self, announce: Path | None = None) -> None:
         """Serve until SIGTERM or SIGINT, then drain.
@@ -87,11 +88,11 @@ class Parent:
         stop = stop_signals()
         self._launcher.watch()
         settings = self._settings
-        options = models_options(settings, self._known)
-        self._models = Models(self._catalog, self._launcher, options, settings.of_model)
+        options = models_options(settings, (model for model, _ in self._declared))
+        self._models = Models(self._catalog, self._launcher, options, settings.of_model, self._sources)
         try:
-            for model in self._known:
-                self._models.register(model, [kept for kept in self._running if kept.name == model.name])
+            for model, versions in self._declared:
+                self._models.register(model, versions, [kept for kept in self._running if kept.name == model.name])
             self._catalog.on_flip(lambda model: self._fronts.tell(self._flip(model)))
             await self._serve(stop, announce)
         finally:

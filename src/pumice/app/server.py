@@ -15,6 +15,7 @@ from pumice.app.launcher import ReplicaLauncher
 from pumice.config import Settings
 from pumice.domain.errors import BadSetting
 from pumice.runtime.front.folder import remove_run_folder
+from pumice.service.sources import Sources
 
 if TYPE_CHECKING:
     import uvicorn
@@ -33,14 +34,14 @@ class Server:
         environ: The environment that replicas get.
 
     Raises:
-        SetupError: A model's source or settings cannot be used.
+        PumiceError: A model's source or settings cannot be used.
     """
 
     def __init__(self, settings: Settings, environ: dict[str, str]) -> None:
         self._settings = settings
-        self._launcher = ReplicaLauncher(settings, environ)
-        self._models = [settings.of_model(model) for model in settings.models]
-        self._running = begin_first(settings, self._models, self._launcher.begin)
+        self._sources = Sources(settings.home_path, settings.database)
+        self._launcher = ReplicaLauncher(settings, environ, self._sources)
+        self._declared, self._running = begin_first(settings, self._sources, self._launcher.begin)
 
     def run(self, announce: Path | None = None) -> None:
         """Serve until SIGTERM or SIGINT, then drain.
@@ -64,10 +65,12 @@ class Server:
 
         self._launcher.watch()
         catalog = Catalog()
-        models = Models(catalog, self._launcher, models_options(self._settings, self._models), self._settings.of_model)
+        settings = self._settings
+        options = models_options(settings, (model for model, _ in self._declared))
+        models = Models(catalog, self._launcher, options, settings.of_model, self._sources)
         try:
-            for model in self._models:
-                models.register(model, [served for served in self._running if served.name == model.name])
+            for model, versions in self._declared:
+                models.register(model, versions, [served for served in self._running if served.name == model.name])
             await self._serve_faces(catalog, models, announce)
         finally:
             await models.stop()

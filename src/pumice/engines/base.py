@@ -31,6 +31,7 @@ class EngineConfig(msgspec.Struct, frozen=True):
         device: Device number for providers that have several.
         name: Name under which the model is served, for messages; empty where it is not served.
         trust: What the operator named by hand; a file or its manifest cannot bring it along.
+        held: The model's files are in memory; those in its folder are links to them, which the server has made.
     """
 
     source: str
@@ -41,6 +42,7 @@ class EngineConfig(msgspec.Struct, frozen=True):
     device: int = 0
     name: str = ""
     trust: Trust = Trust()
+    held: bool = False
 
     @property
     def label(self) -> str:

@@ -42,7 +42,7 @@ class WorkerSpec(msgspec.Struct, frozen=True):
         name: Name of the model.
         version: Version of the model.
         source: What the user named.
-        path: The model's file or folder, or an empty string.
+        path: The model's file or folder, or an empty string; below the folder of ``files`` if there are some.
         manifest: What is known besides the file.
         threads: Threads of one inference.
         provider: Execution provider.
@@ -53,6 +53,7 @@ class WorkerSpec(msgspec.Struct, frozen=True):
         hidden: Folders whose files it may not read.
         memory_limit: Most memory of its own (bytes); 0: no limit.
         trust: What the operator named by hand.
+        files: Paths of the model's files, whose descriptors follow in this order; None: they are on the disk.
     """
 
     name: str
@@ -69,6 +70,7 @@ class WorkerSpec(msgspec.Struct, frozen=True):
     hidden: tuple[str, ...] = ()
     memory_limit: int = 0
     trust: Trust = Trust()
+    files: tuple[str, ...] | None = None
 
 
 class Loaded(msgspec.Struct, frozen=True, tag=True):

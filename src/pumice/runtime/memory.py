@@ -1,4 +1,6 @@
-"""Shared memory between a front process and a replica: anonymous files, handed over with the connection.
+"""Memory that processes share: anonymous files, handed over with a connection.
+
+A front and a replica share two, for tensors; a replica gets those of its model, where it comes from the model store.
 
 Both sides of the runtime share this module and `pumice.runtime.page`, nothing else.
 """
@@ -9,6 +11,7 @@ import mmap
 import os
 import socket
 import struct
+from collections.abc import Sequence
 
 from pumice.runtime.page import StatusPage, StatusView
 
@@ -102,6 +105,37 @@ def receive_page(connection: socket.socket) -> StatusView:
         return StatusView(fds[0])
     finally:
         _close(fds)
+
+
+_FILES_AT_ONCE = 200
+"""Descriptors in one message; Linux takes 253."""
+
+
+def send_files(connection: socket.socket, fds: Sequence[int]) -> None:
+    """Hand the files of a model to a replica.
+
+    Raises:
+        OSError: The replica went away.
+    """
+    for first in range(0, len(fds), _FILES_AT_ONCE):
+        socket.send_fds(connection, [b"f"], fds[first : first + _FILES_AT_ONCE])
+
+
+def receive_files(connection: socket.socket, count: int) -> list[int]:
+    """Take the files of a model.
+
+    Raises:
+        ConnectionError: The front went away before, or this process may not have so many files.
+    """
+    fds: list[int] = []
+    while len(fds) < count:
+        expected = min(count - len(fds), _FILES_AT_ONCE)
+        _, more = _receive_fds(connection, 1, expected)
+        fds += more
+        if len(more) != expected:
+            _close(fds)
+            raise ConnectionError(f"{expected} files of the model were to come, {len(more)} came; raise `ulimit -n`")
+    return fds
 
 
 def _receive_fds(connection: socket.socket, nbytes: int, count: int) -> tuple[bytes, list[int]]:

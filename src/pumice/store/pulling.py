@@ -7,6 +7,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -31,6 +32,9 @@ assert BLOCK >= LONGEST_CHUNK  # noqa: S101 - a chunk fits into a block
 
 _AHEAD = 2 * THREADS
 _HOLE = 4096
+
+Put = Callable[[memoryview, int], None]
+"""Takes bytes of a file, and the place of the first of them."""
 
 
 class Run(NamedTuple):
@@ -180,6 +184,34 @@ def _done(item: tuple[Run, Future[None]], progress: Progress) -> None:
     progress(run.place.size)
 
 
+def pour(file: StoredFile, session: Session, reader: PackReader, put: Put, progress: Progress) -> None:
+    """Give out all bytes of a stored file, each run of chunks once it is checked.
+
+    This is the one way by which the plain bytes of a stored file come out of the store, to a disk or into memory.
+
+    Args:
+        file: The file.
+        session: Keeps its packs from the collector.
+        reader: Reads packs.
+        put: Takes bytes and the place of the first of them in the file; called by `THREADS` threads, the starts nearly
+            in order. The bytes are the caller's until it returns.
+        progress: Told of bytes that are done.
+
+    Raises:
+        Tampered: Stored bytes have changed.
+        StorageFailed: Something could not be read.
+        OSError: What ``put`` raised.
+    """
+    rooms = Rooms()
+
+    def work(run: Run) -> None:
+        room = rooms.take()
+        put(load(reader, run.place, run.chunks, room), run.at)
+        rooms.give_back(room)
+
+    in_threads(runs_of(file, session, reader), work, progress)
+
+
 def write_file(target: Path, file: StoredFile, session: Session, reader: PackReader, progress: Progress) -> None:
     """Write a stored file to a place where there is none yet. Long rows of zeros become holes.
 
@@ -190,28 +222,21 @@ def write_file(target: Path, file: StoredFile, session: Session, reader: PackRea
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         handle = os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o666)
+        try:
+            pour(file, session, reader, partial(put_at, handle), progress)
+            os.ftruncate(handle, file.size)
+        finally:
+            os.close(handle)
     except OSError as error:
         raise StorageFailed(str(target), error.strerror or str(error)) from error
 
-    rooms = Rooms()
 
-    def work(run: Run) -> None:
-        room = rooms.take()
-        data = load(reader, run.place, run.chunks, room)
-        try:
-            _put(handle, data, run.at)
-            rooms.give_back(room)
-        except OSError as error:
-            raise StorageFailed(str(target), error.strerror or str(error)) from error
+def put_at(handle: int, view: memoryview, at: int) -> None:
+    """Write bytes to a place of an empty file; long rows of zeros become holes.
 
-    try:
-        in_threads(runs_of(file, session, reader), work, progress)
-        os.ftruncate(handle, file.size)
-    finally:
-        os.close(handle)
-
-
-def _put(handle: int, view: memoryview, at: int) -> None:
+    Raises:
+        OSError: They could not be written.
+    """
     if len(view) >= _HOLE and not view[0] and not np.frombuffer(view, np.uint8).any():
         return
     while view:

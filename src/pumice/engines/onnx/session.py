@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import mmap
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -35,15 +37,16 @@ def open_session(config: EngineConfig) -> tuple[Any, dict[str, Parameter]]:
         raise MissingDependency("the onnx engine", f"onnxruntime ({error})", "pip install onnxruntime") from error
     path = Path(config.path)
     refuse_unsafe(path)
-    check_external_data(path)
+    weights = check_external_data(path, held=config.held)
     options, of_providers = read_options(config.manifest.options)
     chosen = choose(config.provider, onnxruntime.get_available_providers())
     providers = runtime_providers(chosen, config.device, of_providers)
+    made = _session_options(onnxruntime, config, options)
+    if config.held and weights:
+        _hand_over(made, path.parent, weights)
     try:
         # without enable_fallback=0 it prints, and goes on with another provider than the one asked for
-        session = onnxruntime.InferenceSession(
-            config.path, _session_options(onnxruntime, config, options), providers, enable_fallback=0
-        )
+        session = onnxruntime.InferenceSession(config.path, made, providers, enable_fallback=0)
     except runtime_errors() as error:
         problem = str(error).strip().splitlines()[0]
         if of_providers:
@@ -86,6 +89,17 @@ def runtime_errors() -> tuple[type[Exception], ...]:
         state.RuntimeException,
         RuntimeError,
         ValueError,
+    )
+
+
+def _hand_over(options: Any, folder: Path, names: Iterable[str]) -> None:
+    """Give ONNX Runtime the files with weights as memory: it opens none that is a link out of the model's folder."""
+    maps = {}
+    for name in names:
+        with (folder / name).open("rb") as file:
+            maps[name] = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    options.add_external_initializers_from_files_in_memory(
+        list(maps), list(maps.values()), [len(view) for view in maps.values()]
     )
 
 

@@ -42,11 +42,12 @@ _NODE_OP_TYPE = 4
 _EXTERNAL = 1
 
 
-def check_external_data(path: Path) -> frozenset[str]:
+def check_external_data(path: Path, *, held: bool = False) -> frozenset[str]:
     """Check that all weights of an ONNX file lie in it or in files of its folder, whole.
 
     Args:
         path: The file; one in ONNX Runtime's own format (`.ort`) has all in it.
+        held: Its folder has nothing in it but links that the server has made.
 
     Returns:
         The files with weights, as the graph names them: relative to its folder.
@@ -60,7 +61,7 @@ def check_external_data(path: Path) -> frozenset[str]:
             raise BadArtefact(str(path), "it is empty", "copy or export it again")
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
             # ONNX Runtime goes by the name too: under another one, the same bytes would be read as a graph
-            walk = _Walk(path, data)
+            walk = _Walk(path, data, held=held)
             if not (path.name.endswith(".ort") and data[_ORT_FORMAT] == _ORT_MAGIC):
                 walk.message("ModelProto", 0, len(data), 0)
             return frozenset(walk.locations)
@@ -71,8 +72,9 @@ def check_external_data(path: Path) -> frozenset[str]:
 
 
 class _Walk:
-    def __init__(self, path: Path, data: mmap.mmap) -> None:
+    def __init__(self, path: Path, data: mmap.mmap, *, held: bool) -> None:
         self._path = path
+        self._held = held
         self._data = data
         self._folder = path.parent.resolve()
         self.locations: set[str] = set()
@@ -124,7 +126,7 @@ class _Walk:
         target = self._folder / location
         if Path(location).is_absolute() or ".." in Path(location).parts:
             return "which leads out of the model's folder"
-        if not target.resolve().is_relative_to(self._folder):
+        if not self._held and not target.resolve().is_relative_to(self._folder):
             return "a link that leads out of the model's folder"
         if not target.is_file():
             return "which is not there"

@@ -23,6 +23,7 @@ class Fleet:
         spawn: Starts the process of the replica with this number.
         tell: Told of every change of a replica.
         load_timeout: Longest that loading may take (s).
+        release: Called when the last of them has ended for good.
 
     Attributes:
         keepers: One for each replica, by their numbers.
@@ -35,7 +36,9 @@ class Fleet:
         spawn: Callable[[int], WorkerProcess],
         tell: Callable[[ReplicaNews], None],
         load_timeout: float,
+        release: Callable[[], None],
     ) -> None:
+        self._release = release
         self._tell = tell
         self._changed = asyncio.Event()
         self._pulse: Pulse | None = None
@@ -87,6 +90,7 @@ class Fleet:
         if self._pulse is not None:
             self._pulse.remove(self._look)
         await asyncio.gather(*(keeper.stop() for keeper in self.keepers))
+        self._release()
 
     def _told(self, news: ReplicaNews) -> None:
         self._changed.set()

@@ -6,6 +6,7 @@ import asyncio
 import os
 import shutil
 import struct
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -14,6 +15,7 @@ from pumice.domain.errors import ModelFailed
 from pumice.domain.model import Profile
 from pumice.protocol.frames import ErrorRecord, Loaded, WorkerSpec, error_of
 from pumice.runtime.front.spawn import start_worker, take_spare
+from pumice.runtime.memory import send_files
 
 _LENGTH = struct.Struct("<I")
 _MAX_MESSAGE = 64 * 1024 * 1024
@@ -25,14 +27,16 @@ class WorkerProcess:
     Args:
         spec: What it is to load; the path of its socket is set here.
         environ: Its whole environment.
+        files: Descriptors of the files that the specification names.
     """
 
-    def __init__(self, spec: WorkerSpec, environ: dict[str, str]) -> None:
+    def __init__(self, spec: WorkerSpec, environ: dict[str, str], files: Sequence[int] = ()) -> None:
         started = take_spare(confined=spec.confined) or start_worker(environ, confined=spec.confined)
         self._process, self._lifeline, self._scratch = started.process, started.lifeline, started.scratch
         self.spec = msgspec.structs.replace(spec, socket=f"{started.scratch}/socket")
         data = msgspec.msgpack.encode(self.spec)
         self._lifeline.sendall(_LENGTH.pack(len(data)) + data)
+        send_files(self._lifeline, files)
         self._lifeline.setblocking(False)
 
     @property

@@ -25,7 +25,9 @@ from pumice.engines.base import EngineConfig
 from pumice.engines.registry import load_engine
 from pumice.protocol.frames import ErrorRecord, Loaded, WorkerSpec, record_error
 from pumice.protocol.stream_frames import SUFFIX
+from pumice.runtime.memory import receive_files
 from pumice.runtime.page import StatusPage
+from pumice.runtime.worker.files import lay_out
 from pumice.runtime.worker.sandbox import limit_memory, narrow
 from pumice.runtime.worker.serve import failure, serve
 from pumice.runtime.worker.streams import StreamServer
@@ -45,8 +47,10 @@ def main() -> None:
     if not told:  # nobody needed this one
         return
     spec = msgspec.msgpack.decode(told, type=WorkerSpec)
-    _die_with_parent(lifeline)
     try:
+        if spec.files is not None:
+            spec = lay_out(spec, receive_files(lifeline, len(spec.files)))
+        _die_with_parent(lifeline)
         _give_up_rights(spec)
         pipeline, profile = _load(spec)
         listener = _listen(spec.socket)
@@ -88,6 +92,7 @@ def _load(spec: WorkerSpec) -> tuple[Pipeline, Profile]:
         device=spec.device,
         name=spec.name,
         trust=spec.trust,
+        held=spec.files is not None,
     )
     engine = load_engine(config)
     pipeline = pipeline_for(engine, config)
@@ -144,9 +149,19 @@ def _die_with_parent(lifeline: socket.socket) -> None:
 
 
 def _receive(lifeline: socket.socket) -> bytes:
-    with lifeline.makefile("rb") as stream:
-        head = stream.read(_LENGTH.size)
-        return stream.read(_LENGTH.unpack(head)[0]) if len(head) == _LENGTH.size else b""
+    head = _exactly(lifeline, _LENGTH.size)
+    return _exactly(lifeline, _LENGTH.unpack(head)[0]) if head else b""
+
+
+def _exactly(lifeline: socket.socket, count: int) -> bytes:
+    """So many bytes and no more, since descriptors may come with those behind them; none if the parent has gone."""
+    data = b""
+    while len(data) < count:
+        more = lifeline.recv(count - len(data))
+        if not more:
+            return b""
+        data += more
+    return data
 
 
 def _tell(lifeline: socket.socket, message: Loaded | ErrorRecord) -> None:

@@ -8,8 +8,15 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from pumice.config import ModelSettings
-from pumice.domain.errors import BadSetting, LoadFailed, ModelNotFound, PumiceError, SetupError
-from pumice.engines.layout import expand_versions
+from pumice.domain.errors import (
+    BadSetting,
+    LoadFailed,
+    ModelNotFound,
+    PumiceError,
+    SetupError,
+    Tampered,
+    VersionNotFound,
+)
 from pumice.runtime.front.version import ServedVersion
 from pumice.service.catalog import Catalog
 from pumice.service.models.admission import Admission
@@ -18,6 +25,7 @@ from pumice.service.models.plan import Plan, Plans
 from pumice.service.models.ports import Launcher, ModelsOptions
 from pumice.service.models.residents import Residents
 from pumice.service.models.wanted import Parameters, read_load, read_unload
+from pumice.service.sources import Sources
 
 _log = logging.getLogger("pumice.models")
 
@@ -33,6 +41,7 @@ class Models:
         launcher: Starts and ends replicas.
         options: Limits.
         fill: Fills what a model's settings leave out.
+        sources: Finds what sources name.
 
     Attributes:
         catalog: What is served.
@@ -44,29 +53,32 @@ class Models:
         launcher: Launcher,
         options: ModelsOptions,
         fill: Callable[[ModelSettings], ModelSettings],
+        sources: Sources,
     ) -> None:
         self.catalog = catalog
         self._options = options
-        self._plans = Plans(fill)
+        self._plans = Plans(fill, sources)
         self._residents = Residents(catalog, launcher, options)
-        self._admission = Admission(options.roots, options.modules, self._residents.uploads)
+        self._admission = Admission(options, sources, self._residents.uploads)
 
     # -- life
 
-    def register(self, model: ModelSettings, running: Sequence[ServedVersion] = ()) -> None:
+    def register(
+        self, model: ModelSettings, versions: Sequence[ModelSettings], running: Sequence[ServedVersion] = ()
+    ) -> None:
         """Make a model of the settings known; those of its versions that do not run are loaded by their requests.
 
         Args:
             model: The model as it was given, every value filled.
+            versions: The versions that its source names.
             running: Versions of it that are started already.
 
         Raises:
             BadSetting: A version of this name is known already.
-            BadArtefact: A version that is named is not there.
         """
         known = self._residents.known.setdefault(model.name, {})
         started = {served.version: served for served in running}
-        for settings in expand_versions(model):
+        for settings in versions:
             if settings.version in known:
                 raise BadSetting(f"model '{model.name}'", f"version {settings.version} twice", "versions that differ")
             served = started.get(settings.version)
@@ -153,7 +165,7 @@ class Models:
         try:
             for settings in plan.versions:
                 self._admission.check(settings, known)
-        except (OSError, SetupError) as error:
+        except (OSError, SetupError, Tampered, VersionNotFound) as error:
             raise LoadFailed(name, str(error)) from None
         return plan
 

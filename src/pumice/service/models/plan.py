@@ -9,8 +9,9 @@ from pathlib import Path
 import msgspec
 
 from pumice.config import ModelSettings
-from pumice.domain.errors import LoadFailed, MalformedInput, ModelNotFound, SetupError
-from pumice.engines.layout import expand_versions, numbered
+from pumice.domain.errors import LoadFailed, MalformedInput, ModelNotFound, SetupError, VersionNotFound
+from pumice.engines.layout import numbered
+from pumice.service.sources import Sources
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +34,12 @@ class Plans:
 
     Args:
         fill: Fills what a model's settings leave out.
+        sources: Says which versions sources name.
     """
 
-    def __init__(self, fill: Callable[[ModelSettings], ModelSettings]) -> None:
+    def __init__(self, fill: Callable[[ModelSettings], ModelSettings], sources: Sources) -> None:
         self._fill = fill
+        self._sources = sources
         self._own: dict[str, list[ModelSettings]] = {}
         self._current: dict[str, tuple[ModelSettings, ...]] = {}
 
@@ -82,8 +85,8 @@ class Plans:
         else:
             models = [self._changed(model, changes) for model in self._meant(name, base, version)]
         try:
-            versions = [settings for model in models for settings in expand_versions(model)]
-        except SetupError as error:
+            versions = [settings for model in models for settings in self._sources.expand(model)]
+        except (SetupError, VersionNotFound) as error:
             raise LoadFailed(name, error.message) from None
         return Plan(tuple(models), tuple(versions), keeps_others=bool(version))
 

@@ -46,6 +46,7 @@ class ModelsOptions:
         max_loaded: Most versions in memory; 0: no limit.
         roots: Folders below which a caller may name sources.
         modules: Python modules of which a caller may name classes.
+        stored: Models of the store of which a caller may have versions loaded that are code.
         uploads: Where the files that callers send are kept.
         max_upload_bytes: Most that the files of one call may have (bytes).
     """
@@ -56,5 +57,6 @@ class ModelsOptions:
     max_loaded: int = 0
     roots: tuple[Path, ...] = ()
     modules: frozenset[str] = field(default_factory=frozenset)
+    stored: frozenset[str] = field(default_factory=frozenset)
     uploads: Path = Path("uploads")
     max_upload_bytes: int = 64 * 1024 * 1024

@@ -22,6 +22,7 @@ from pumice.domain.store.records import ModelSummary, Move, VersionRecord
 from pumice.domain.store.told import Collected
 from pumice.service.store.aliases import Mover, Step, note, roll_back, set_alias
 from pumice.service.store.checking import Check
+from pumice.service.store.holding import HeldVersion
 from pumice.service.store.lineage import trace
 from pumice.service.store.lookup import known, resolve
 from pumice.service.store.transfer import Transfer
@@ -117,6 +118,19 @@ class Store:
             StorageFailed: Something could not be read or written.
         """
         return self._transfer.pull(ref, Path(folder).expanduser(), progress)
+
+    def hold(self, ref: str, progress: Progress = _silent) -> HeldVersion:
+        """Bring the files of a version into memory, each byte checked on its way, for a process that serves them.
+
+        Returns:
+            The version; the caller closes it.
+
+        Raises:
+            Tampered: Stored bytes have changed; nothing stays in memory.
+            VersionNotFound: There is no such version.
+            StorageFailed: Something could not be read, or there is no memory for it.
+        """
+        return self._transfer.load(ref, progress)
 
     def models(self) -> list[ModelSummary]:
         """Every model with its newest version, by name."""

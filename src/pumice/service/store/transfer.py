@@ -20,10 +20,12 @@ from pumice.domain.trust.bundles import MOST_BYTES
 from pumice.domain.trust.statements import FILES, SIGNATURE_FILE
 from pumice.service.store.aliases import Mover, Step, note
 from pumice.service.store.describing import describe
+from pumice.service.store.holding import HeldVersion
 from pumice.service.store.lookup import resolve
 from pumice.service.store.trust import Guard
 from pumice.service.store.types import Progress, PushWish
 from pumice.store.layout import Layout, sync_folder
+from pumice.store.memory import load_files
 from pumice.store.packs import PackReader
 from pumice.store.pulling import read_object, write_file
 from pumice.store.pushing import Push
@@ -127,6 +129,14 @@ class Transfer:
             finally:
                 shutil.rmtree(part, ignore_errors=True)
         return record
+
+    def load(self, ref: str, progress: Progress) -> HeldVersion:
+        """Bring a version's files into memory; see `Store.hold`."""
+        with self.session() as session, PackReader(self._layout) as reader:
+            record = self.hold(session, ref)
+            manifest = self.manifest(session, reader, record)
+            files = load_files(manifest.files, session, reader, _Counter(progress, manifest.size))
+        return HeldVersion(record, manifest, files)
 
     def hold(self, session: Session, ref: str) -> VersionRecord:
         """Resolve a reference, and keep the version's packs as long as the session lives."""

@@ -1,0 +1,75 @@
+"""Stored versions are served: what is checked is what the engines read."""
+
+from pathlib import Path
+
+import pytest
+
+import pumice
+from pumice import Store
+from pumice.config import ModelSettings
+from pumice.domain.errors import BadArtefact, BadSetting, Tampered, VersionNotFound
+from pumice.service.sources import Sources
+from tests.cli.command import pumice as run_pumice
+from tests.support.server import RunningServer
+
+SENTIMENT = Path(pumice.__file__).parent / "assets" / "sentiment"
+TEXTS = ["味道很好,下次还来", "太差了,再也不来了"]
+
+
+def test_a_text_model_is_served_by_its_reference(store: Store, home: Path) -> None:
+    store.push(SENTIMENT, "sentiment")
+    store.push(SENTIMENT, "sentiment")
+    store.alias("sentiment", "prod", 1)
+    with (
+        RunningServer("old=sentiment@prod", "sentiment", "--workers", "2", home=home) as server,
+        pumice.Client(server.addresses.url) as client,
+    ):
+        answers = client.predict("sentiment", TEXTS)
+        assert [answer["label"] for answer in answers] == ["positive", "negative"]
+        assert client.metadata("sentiment").versions == ["2"]
+        assert client.metadata("old").versions == ["1"]
+
+
+def test_a_flipped_bit_keeps_a_version_from_being_served(store: Store, home: Path) -> None:
+    store.push(SENTIMENT, "sentiment")
+    (pack,) = (home / "store" / "packs").glob("*/*.pack")
+    data = bytearray(pack.read_bytes())
+    data[len(data) // 3] ^= 1
+    pack.write_bytes(data)
+    done = run_pumice("serve", "sentiment@1", "--port", "0", environ={"PUMICE_HOME": str(home)})
+    assert done.returncode == 3
+    assert "has other bytes than were stored" in done.stderr
+
+
+def test_what_sources_name(store: Store, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    store.push(SENTIMENT, "m")
+    sources = Sources(home)
+
+    def versions(source: str, version: str = "1") -> list[tuple[str, str]]:
+        settings = ModelSettings(name="m", source=source, version=version)
+        return [(found.source, found.version) for found in sources.expand(settings)]
+
+    store.push(SENTIMENT, "m")
+    assert versions("m") == versions("m", "2") == [("m@2", "2")]
+    assert versions("m@1") == [("m@1", "1")]
+    assert versions("m:Class") == [("m:Class", "1")]
+    with pytest.raises(BadSetting, match="the number that it has in the store"):
+        versions("m@2", "7")
+    with pytest.raises(VersionNotFound, match="it has: m@2, m@1"):
+        versions("m@prod")
+    with pytest.raises(BadArtefact, match=r"no such file or folder, and no model of this name in the store"):
+        versions("n.onnx")
+    (tmp_path / "m").mkdir()
+    assert versions("m") == [("m", "1")]
+
+
+def test_nothing_of_a_damaged_version_stays_in_memory(store: Store, home: Path) -> None:
+    store.push(SENTIMENT, "m")
+    (pack,) = (home / "store" / "packs").glob("*/*.pack")
+    with pack.open("r+b") as file:
+        file.truncate(pack.stat().st_size // 2)
+    before = set(Path("/proc/self/fd").iterdir())
+    with pytest.raises(Tampered):
+        store.hold("m")
+    assert set(Path("/proc/self/fd").iterdir()) == before
