@@ -15,6 +15,7 @@ from pumice.gateway.http.openapi import GROUPS, HEADERS, QUERY
 from pumice.service.catalog import Catalog
 from pumice.service.inference import Inference
 from pumice.service.models import Models, ModelsOptions
+from pumice.service.sources import Sources
 from pumice.service.store import Store
 from pumice.service.store.opened import OpenStore
 from pumice.service.tasks import Tasks
@@ -30,8 +31,10 @@ Every answer carries `x-request-id`, and one of a model `x-model-version`. How e
 def page() -> str:
     """Write the page."""
     settings, nowhere = Settings(), Path("unused")
-    inference = Inference(Catalog())
-    models = Models(inference.catalog, ReplicaLauncher(settings, {}), ModelsOptions(), settings.of_model)
+    inference, sources = Inference(Catalog()), Sources(nowhere)
+    models = Models(
+        inference.catalog, ReplicaLauncher(settings, {}, sources), ModelsOptions(), settings.of_model, sources
+    )
     # nothing is served and nothing is written: the routes are only looked at
     tasks, store = Tasks(inference, nowhere), OpenStore(Store)
     endpoints = all_endpoints(HttpContext(inference, tasks, models, store, max_body_bytes=1))
