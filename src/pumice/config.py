@@ -209,6 +209,14 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         ),
     ] = 0
     max_loaded: Annotated[int, Meta(description="Most versions in memory; 0: no limit.", ge=0)] = 0
+    keep_warm: Annotated[
+        float,
+        Meta(
+            description="How long the version that an alias of the store has left stays in memory (s), so that the way "
+            "back is at once; 0: not at all. It goes earlier where `memory_budget` or `max_loaded` need its room.",
+            ge=0,
+        ),
+    ] = 600.0
     model_roots: Annotated[
         tuple[str, ...],
         Meta(

@@ -81,4 +81,5 @@ def models_options(settings: Settings, models: Iterable[ModelSettings]) -> Model
         stored=named.stored,
         uploads=settings.home_path / "uploads",
         max_upload_bytes=settings.max_body_bytes,
+        keep_warm=settings.keep_warm,
     )

@@ -38,6 +38,9 @@ TASK_STATES = ("accepted", "completed", "failed", "cancelled")
 WEBHOOK_RESULTS = ("delivered", "again", "given_up")
 """Values of the label ``result`` of webhooks: heard, to be sent again, not to be sent any more."""
 
+SWAP_RESULTS = ("done", "failed")
+"""Values of the label ``result`` of swaps: it took over, or it stayed since the other could not be loaded."""
+
 REPLICA_STATES = ("starting", "ready", "backoff", "stopped")
 """Values of the label ``state``."""
 
@@ -72,6 +75,12 @@ CACHE_REQUESTS = Metric(
 )
 LOADS = Metric("pumice_model_loads_total", "counter", "Times that a version was loaded after the server had started.")
 EVICTIONS = Metric("pumice_model_evictions_total", "counter", "Times that an idle version left the memory for others.")
+SWAPS = Metric(
+    "pumice_swaps_total",
+    "counter",
+    "Moves of the alias that a model follows: the version took over, or it stayed since the other cannot be served.",
+    (*_MODEL, "result"),
+)
 TASKS = Metric(
     "pumice_tasks_total", "counter", "Asynchronous tasks that came to a state, by state.", (*_MODEL, "state")
 )
@@ -139,6 +148,7 @@ METRICS = (
     SHED,
     CACHE_REQUESTS,
     LOADS,
+    SWAPS,
     EVICTIONS,
     TASKS,
     WEBHOOKS,

@@ -115,6 +115,8 @@ class _Families:
         self._value(catalogue.RESTARTS, served, stats.restarts)
         self._value(catalogue.RETRIES, served, stats.retries)
         self._value(catalogue.LOADS, served, stats.loads)
+        for result in catalogue.SWAP_RESULTS:
+            self._value(catalogue.SWAPS, served, stats.swaps[result], result)
         self._value(catalogue.EVICTIONS, served, stats.evictions)
         for reason in dict.fromkeys((*catalogue.SHED_REASONS, *stats.shed)):
             self._value(catalogue.SHED, served, stats.shed[reason], reason)

@@ -79,6 +79,7 @@ class VersionStats:
         shed: reason -> requests that were refused or dropped without being run.
         loads: Times that it was loaded into memory after the server had started.
         evictions: Times that it left the memory for others.
+        swaps: result (one of `pumice.observe.catalogue.SWAP_RESULTS`) -> moves of the alias that the model follows.
         cache: result (hit, miss, joined) -> requests that asked the cache.
         cache_seconds: result -> time of those look-ups (s).
         tasks: state (one of `pumice.observe.catalogue.TASK_STATES`) -> asynchronous tasks that came to it.
@@ -110,6 +111,7 @@ class VersionStats:
         "retries",
         "rows",
         "shed",
+        "swaps",
         "tasks",
         "webhooks",
     )
@@ -125,6 +127,7 @@ class VersionStats:
         self.loads = 0
         self.evictions = 0
         self.shed: Counter[str] = Counter()
+        self.swaps: Counter[str] = Counter()
         self.cache: Counter[str] = Counter()
         self.cache_seconds: defaultdict[str, float] = defaultdict(float)
         self.tasks: Counter[str] = Counter()

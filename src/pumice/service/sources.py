@@ -26,6 +26,7 @@ from pumice.engines.source import resolve_source
 if TYPE_CHECKING:
     from pumice.service.store import Store
     from pumice.service.store.holding import HeldVersion
+    from pumice.service.store.watching import StoreWatch
 
 _UNCHOSEN = "1"
 """What a model's settings have as version if nobody chose one."""
@@ -77,11 +78,7 @@ class Sources:
             return expand_versions(settings)
         with self._store() as store:
             record = _found(store, settings.source, ref)
-        if settings.version not in (_UNCHOSEN, str(record.version)):
-            key, number = f"model '{settings.name}': 'version'", str(record.version)
-            raise BadSetting(key, repr(settings.version), f"{number}, the number that it has in the store")
-        source = str(Ref(record.model, record.version))
-        return [msgspec.structs.replace(settings, source=source, version=str(record.version))]
+        return [numbered_version(settings, record.model, record.version)]
 
     def look(self, settings: ModelSettings) -> Located:
         """Say what is known of a model, without reading its files.
@@ -115,10 +112,29 @@ class Sources:
             held = store.hold(settings.source)
         return Located(*_described(settings, held.manifest), held)
 
+    def watch(self) -> StoreWatch:
+        """Make what looks at the aliases of the store."""
+        from pumice.db import Place
+        from pumice.service.store.watching import StoreWatch
+
+        return StoreWatch(Place(self._home, self._database))
+
     def _store(self) -> Store:
         from pumice.service.store import Store
 
         return Store(self._home, database=self._database)
+
+
+def numbered_version(settings: ModelSettings, model: str, number: int) -> ModelSettings:
+    """Settings of a stored version, from those of a model whose source names it in some way.
+
+    Raises:
+        BadSetting: It was given another number than its own.
+    """
+    if settings.version not in (_UNCHOSEN, str(number)):
+        key = f"model '{settings.name}': 'version'"
+        raise BadSetting(key, repr(settings.version), f"{number}, the number that it has in the store")
+    return msgspec.structs.replace(settings, source=str(Ref(model, number)), version=str(number))
 
 
 def stored_ref(source: str) -> Ref | None:

@@ -55,6 +55,7 @@ class Entry:
         moving: What is being done with it.
         reason: Why it is not in memory.
         loaded_at: When it came into memory, on the monotonic clock (s).
+        warm: Its alias has left it, and it is kept for the way back.
         rests_until: Until when, on that clock, another try to load it would be a waste (s).
     """
 
@@ -69,6 +70,7 @@ class Entry:
         self.moving: Literal["", "LOADING", "UNLOADING"] = ""
         self.reason = NOT_LOADED
         self.loaded_at = 0.0
+        self.warm = False
         self._failures = 0
         self.rests_until = 0.0
 
@@ -80,7 +82,7 @@ class Entry:
     @property
     def pinned(self) -> bool:
         """Whether it stays in memory however idle it is."""
-        return self.settings.preload is True
+        return self.settings.preload is True and not self.warm
 
     @property
     def may_go(self) -> bool:

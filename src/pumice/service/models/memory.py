@@ -57,6 +57,13 @@ class Room:
         """Whether there is a limit at all."""
         return bool(self._budget or self._most)
 
+    @property
+    def over(self) -> bool:
+        """Whether more is in memory than may be."""
+        if self._most and len(self._in_memory()) > self._most:
+            return True
+        return bool(self._budget) and self._used() > self._budget
+
     async def reserve(self, entry: Entry) -> None:
         """Wait until a version has room, and keep it for it."""
         if not self.bounded:

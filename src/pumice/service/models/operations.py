@@ -21,6 +21,8 @@ from pumice.runtime.front.version import ServedVersion
 from pumice.service.catalog import Catalog
 from pumice.service.models.admission import Admission
 from pumice.service.models.entry import UNLOADED, Entry, ModelState
+from pumice.service.models.exchange import Exchange
+from pumice.service.models.following import Follower
 from pumice.service.models.plan import Plan, Plans
 from pumice.service.models.ports import Launcher, ModelsOptions
 from pumice.service.models.residents import Residents
@@ -58,8 +60,10 @@ class Models:
         self.catalog = catalog
         self._options = options
         self._plans = Plans(fill, sources)
+        self._sources = sources
         self._residents = Residents(catalog, launcher, options)
         self._admission = Admission(options, sources, self._residents.uploads)
+        self._exchange = Exchange(self._residents, self._plans, self._admit, self._bring_all)
 
     # -- life
 
@@ -89,8 +93,10 @@ class Models:
         self._plans.declare(model)
 
     def start(self) -> None:
-        """Look after the memory from now on."""
+        """Look after the memory, and follow aliases, from now on."""
         self._residents.start()
+        follower = Follower(self._plans.followed, self._exchange.follow, self._sources.watch, self._residents.spawn)
+        self._residents.spawn(follower.run())
 
     async def stop(self) -> None:
         """End all replicas."""
@@ -104,7 +110,9 @@ class Models:
         Args:
             ready: Only those that are in memory and can answer.
         """
-        states = [entry.state for entry in self._residents.entries()]
+        warm = self._residents.warm.entries()
+        states = [entry.state for entry in self._residents.entries() if entry not in warm]
+        states += self._exchange.stuck.values()
         # a version that is loaded beside the one that it replaces is one line, and that one answers
         told = {(state.name, state.version): state for state in reversed(states)}
         return [state for state in reversed(told.values()) if state.state == "READY" or not ready]
@@ -161,27 +169,30 @@ class Models:
 
     def _plan(self, name: str, changes: dict[str, object]) -> Plan:
         plan = self._plans.plan(name, changes, tuple(self._residents.known))
+        self._admit(name, plan.versions)
+        return plan
+
+    def _admit(self, name: str, versions: Sequence[ModelSettings]) -> None:
         known = self._plans.own_settings(name)
         try:
-            for settings in plan.versions:
+            for settings in versions:
                 self._admission.check(settings, known)
         except (OSError, SetupError, Tampered, VersionNotFound) as error:
             raise LoadFailed(name, str(error)) from None
-        return plan
 
-    async def _bring_all(self, name: str, versions: Sequence[ModelSettings]) -> list[Entry]:
+    async def _bring_all(self, name: str, versions: Sequence[ModelSettings], *, beside: bool = False) -> list[Entry]:
         known = self._residents.known.get(name, {})
         entries = []
         for settings in versions:
             old = known.get(settings.version)
-            entries.append(Entry(settings, old.stats if old else None))
+            entries.append(Entry(settings, old.stats if old else self._exchange.past.get((name, settings.version))))
         self._residents.coming += entries
         try:
             async with asyncio.TaskGroup() as group:
                 for entry in entries:
                     # one that takes another's place has that one's room
-                    beside = _in_memory(known.get(entry.settings.version))
-                    group.create_task(self._residents.bring(entry, beside=beside))
+                    placed = beside or _in_memory(known.get(entry.settings.version))
+                    group.create_task(self._residents.bring(entry, beside=placed))
         except BaseException as error:
             for entry in entries:
                 if entry.served is not None:
@@ -206,6 +217,8 @@ class Models:
         going = [entry for entry in before.values() if now.get(entry.settings.version) is not entry]
         for entry in going:
             self._residents.spawn(self._residents.end(entry, UNLOADED))
+        self._residents.end_warm(name)  # it was loaded with other settings
+        self._exchange.stuck.pop(name, None)
 
     async def _unload(self, name: str, version: str) -> None:
         async with self._residents.lock(name):
@@ -218,7 +231,9 @@ class Models:
             for entry in entries:
                 entry.moving, entry.reason = "UNLOADING", UNLOADED
             self._residents.serve(name)
-            await asyncio.gather(*(self._residents.end(entry, UNLOADED) for entry in entries))
+            left = [] if version else self._residents.warm.release(name)
+            await asyncio.gather(*(self._residents.end(entry, UNLOADED) for entry in [*entries, *left]))
+            self._exchange.stuck.pop(name, None)
             own = self._plans.own_settings(name)
             for entry in entries:
                 # what was sent by a caller is gone; what has a source can be loaded again

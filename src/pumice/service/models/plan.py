@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import asyncio
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,8 +11,9 @@ import msgspec
 
 from pumice.config import ModelSettings
 from pumice.domain.errors import LoadFailed, MalformedInput, ModelNotFound, SetupError, VersionNotFound
+from pumice.domain.store.names import Ref
 from pumice.engines.layout import numbered
-from pumice.service.sources import Sources
+from pumice.service.sources import Sources, numbered_version, stored_ref
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,21 +44,57 @@ class Plans:
         self._sources = sources
         self._own: dict[str, list[ModelSettings]] = {}
         self._current: dict[str, tuple[ModelSettings, ...]] = {}
+        self._followed: dict[str, dict[Ref, str]] = {}
 
     def declare(self, model: ModelSettings) -> None:
         """Remember a model of the operator's."""
         self._own.setdefault(model.name, []).append(model)
-        self._current[model.name] = tuple(self._own[model.name])
+        self._now(model.name, tuple(self._own[model.name]))
 
     def declare_current(self, name: str, plan: Plan) -> None:
         """Remember what a model is now."""
         others = [old for old in self._current.get(name, ()) if plan.keeps_others]
         new = {model.version for model in plan.models}
-        self._current[name] = (*(old for old in others if old.version not in new), *plan.models)
+        self._now(name, (*(old for old in others if old.version not in new), *plan.models))
 
     def forget(self, name: str) -> None:
         """Forget what a model was; the operator's settings of it stay."""
         self._current.pop(name, None)
+        self._followed.pop(name, None)
+
+    def followed(self) -> Mapping[str, Collection[Ref]]:
+        """Names of the models whose sources are aliases of the store, with these."""
+        return self._followed
+
+    async def renewed(self, name: str, pointed: Mapping[Ref, int]) -> list[ModelSettings]:
+        """What a model's sources name now.
+
+        Args:
+            name: Name of the model.
+            pointed: Aliases with the versions that they point to.
+
+        Raises:
+            PumiceError: A version has another number than was asked for, or a folder of versions cannot be read.
+        """
+        found: list[ModelSettings] = []
+        followed = self._followed.get(name, {})
+        for model in self._current.get(name, ()):
+            ref = next((ref for ref, source in followed.items() if source == model.source), None)
+            number = None if ref is None else pointed.get(ref)
+            if ref is not None and number is not None:
+                found.append(numbered_version(model, ref.model, number))
+            else:
+                found += await asyncio.to_thread(self._sources.expand, model)
+        return found
+
+    def _now(self, name: str, models: tuple[ModelSettings, ...]) -> None:
+        """Remember what a model is now, and what it follows."""
+        self._current[name] = models
+        refs = ((stored_ref(model.source), model.source) for model in models)
+        aliases = {ref: source for ref, source in refs if ref is not None and ref.alias}
+        self._followed.pop(name, None)
+        if aliases:
+            self._followed[name] = aliases
 
     def own_settings(self, name: str) -> ModelSettings | None:
         """The operator's own settings of a model."""

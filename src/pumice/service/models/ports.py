@@ -49,6 +49,7 @@ class ModelsOptions:
         stored: Models of the store of which a caller may have versions loaded that are code.
         uploads: Where the files that callers send are kept.
         max_upload_bytes: Most that the files of one call may have (bytes).
+        keep_warm: How long a version that an alias left stays in memory (s); 0: it goes at once.
     """
 
     load_timeout: float = 600.0
@@ -60,3 +61,4 @@ class ModelsOptions:
     stored: frozenset[str] = field(default_factory=frozenset)
     uploads: Path = Path("uploads")
     max_upload_bytes: int = 64 * 1024 * 1024
+    keep_warm: float = 600.0

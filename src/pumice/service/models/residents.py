@@ -17,6 +17,7 @@ from pumice.service.models.entry import IDLE, UNLOADED, Entry
 from pumice.service.models.memory import Room
 from pumice.service.models.ports import Launcher, ModelsOptions
 from pumice.service.models.uploads import Uploads
+from pumice.service.models.warm import Warm
 
 _log = logging.getLogger("pumice.models")
 
@@ -39,6 +40,7 @@ class Residents:
         known: Name -> version -> what is known of it.
         coming: Versions that are loaded to be known.
         uploads: The files that callers send.
+        warm: Versions that an alias has left.
     """
 
     def __init__(self, catalog: Catalog, launcher: Launcher, options: ModelsOptions) -> None:
@@ -46,6 +48,7 @@ class Residents:
         self.known: dict[str, dict[str, Entry]] = {}
         self.coming: list[Entry] = []
         self.uploads = Uploads(options.uploads)
+        self.warm = Warm(options.keep_warm, self.end, self.spawn)
         self._catalog = catalog
         self._options = options
         self._room = Room(options.memory_budget, options.max_loaded, self.entries, self._put_to_sleep)
@@ -103,7 +106,8 @@ class Residents:
     async def _put_to_sleep(self, entry: Entry) -> None:
         served = entry.went(IDLE)
         assert served is not None  # noqa: S101 - only what is in memory is chosen
-        self._catalog.put(self.face(entry))
+        if not self.warm.forget(entry):
+            self._catalog.put(self.face(entry))
         entry.stats.evictions += 1
         await self.launcher.retire(served)
         _log.info("idle model unloaded", extra={"model": served.name, "version": served.version})
@@ -140,8 +144,19 @@ class Residents:
     # -- what they all use
 
     def entries(self) -> list[Entry]:
-        """All versions that are known or coming."""
-        return [*(entry for known in self.known.values() for entry in known.values()), *self.coming]
+        """All versions that are known, coming, or kept in memory for the way back."""
+        known = (entry for known in self.known.values() for entry in known.values())
+        return [*known, *self.coming, *self.warm.entries()]
+
+    def make_do(self, name: str) -> None:
+        """Let go of what is kept for a model's way back, if the limits of the memory do not hold it."""
+        if self._room.over:
+            self.end_warm(name)
+
+    def end_warm(self, name: str) -> None:
+        """Let go of what is kept for a model's way back."""
+        for entry in self.warm.release(name):
+            self.spawn(self.end(entry, UNLOADED))
 
     def face(self, entry: Entry) -> ServedVersion:
         """What the catalog shows of a version."""
