@@ -22,16 +22,20 @@ SOAK_MINUTES ?= 30
 # torch goes in first and by itself: this version is then kept, and what depends on torch brings no other build
 TORCH := torch==2.13.0
 
-.PHONY: help demo test fuzz soak check form lint types layers house bench faults docs format reference clean
+.PHONY: help demo test test-all fuzz soak check form lint types layers house bench faults docs format reference clean
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## /\1|/p' $(MAKEFILE_LIST) | while IFS='|' read -r name what; do printf '  make %-10s %s\n' "$$name" "$$what"; done
+	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | while IFS='|' read -r name what; do printf '  make %-10s %s\n' "$$name" "$$what"; done
 
 demo: $(STAMPS)/demo ## set up, then the main job on the bundled model, end to end
 	@$(BIN)/pumice demo
 
-test: $(STAMPS)/dev ## set up, then every test
+test: $(STAMPS)/dev ## set up, then every test but the long campaigns
 	@$(BIN)/python -m pytest -n logical --dist worksteal
+
+test-all: $(STAMPS)/dev ## every test, whole campaigns too, then fuzzing and the soak; hours
+	@$(BIN)/python -m pytest -n logical --dist worksteal -m 'long or not long'
+	@$(MAKE) fuzz soak
 
 fuzz: $(STAMPS)/dev ## fuzz every parser for FUZZ_SECONDS (60) each
 	@$(PIP) --group fuzz

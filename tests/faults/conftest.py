@@ -11,7 +11,7 @@ import yaml
 
 from tests.faults.page import PROPERTY
 from tests.support.server import RunningServer
-from tests.support.wire import infer, output
+from tests.support.wire import infer, output, until
 
 ROOT = Path(__file__).parents[2]
 MODELS = "tests.faults.models"
@@ -49,8 +49,7 @@ class Fault:
 
     def heals(self, url: str, model: str) -> None:
         """Ask until the model answers right, and stop the watch."""
-        while not _answers(url, model):
-            pass
+        until(lambda: _answers(url, model))
         self._row["seconds"] = time.monotonic() - self._since
 
 

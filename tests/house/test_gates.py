@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +19,7 @@ GATES = {
     "pytest": ("test", ["pytest -n logical --dist worksteal"]),
 }
 BUILD_TOOLS = {"hatch"}
+SELECTING = {"-k", "-m", "--ignore", "--ignore-glob", "--deselect"}
 CI_STEPS = ["check", "docs", "test"]
 
 
@@ -74,11 +76,25 @@ def test_the_limits_are_those_that_the_house_promises() -> None:
 def test_no_test_is_left_out_by_the_configuration() -> None:
     options = pyproject()["tool"]["pytest"]["ini_options"]
     assert options["testpaths"] == ["tests"]
-    words = f"{options['addopts']} {next(line for line in recipe('test') if line.startswith('pytest'))}".split()
-    selecting = {"-k", "-m", "--ignore", "--ignore-glob", "--deselect"}
-    assert not selecting & {word.split("=")[0] for word in words}
+    given = shlex.split(options["addopts"])
+    at = given.index("-m")
+    assert given[at + 1] == "not long"
+    words = [*given[:at], *given[at + 2 :], *pytest_words("test")]
+    assert not SELECTING & {word.split("=")[0] for word in words}
     for conftest in (ROOT / "tests").rglob("conftest.py"):
         assert "collect_ignore" not in conftest.read_text(encoding="utf-8"), conftest
+
+
+def test_what_is_long_is_run_with_everything_else() -> None:
+    words = pytest_words("test-all")
+    at = words.index("-m")
+    assert words[at + 1] == "long or not long"
+    assert not SELECTING & {word.split("=")[0] for word in [*words[:at], *words[at + 2 :]]}
+    assert {"tests.fuzz", "tests.soak --minutes 30"} <= set(recipe("test-all"))
+
+
+def pytest_words(target: str) -> list[str]:
+    return shlex.split(next(line for line in recipe(target) if line.startswith("pytest")))
 
 
 def test_the_house_tests_are_collected() -> None:

@@ -58,13 +58,13 @@ class Caller:
         self.client.close()
         self.channel.close()
 
-    def run(self, ledger: Ledger, enough: threading.Event) -> None:
-        """Make calls until it is enough."""
+    def run(self, ledger: Ledger, enough: threading.Event, pause_s: float) -> None:
+        """Make calls until it is enough, with at least this pause between them (s)."""
         while not enough.is_set():
             started = time.monotonic()
             outcome = self._act()
             ledger.note(self.kind, outcome, time.monotonic() - started)
-            enough.wait(self.kind.pause_s * self.dice.uniform(0.5, 1.5))
+            enough.wait(max(self.kind.pause_s * self.dice.uniform(0.5, 1.5), pause_s))
 
     def _act(self) -> str:
         try:

@@ -40,6 +40,7 @@ class Plan:
         round_s: Length of a round's load (s).
         workers: Front processes.
         seed: Of all dice.
+        pause_s: Shortest pause of a caller between two calls (s).
     """
 
     rounds: int
@@ -47,6 +48,7 @@ class Plan:
     round_s: float
     workers: int = 1
     seed: int = 1
+    pause_s: float = 0.0
 
 
 @dataclass
@@ -115,7 +117,7 @@ def _round(plan: Plan, number: int, running: Served, ledger: Ledger) -> None:
     with ExitStack() as stack, ThreadPoolExecutor(len(every)) as pool:
         seeds = range(plan.seed + number * len(every), plan.seed + (number + 1) * len(every))
         callers = [stack.enter_context(Caller(kind, running, seed)) for kind, seed in zip(every, seeds, strict=True)]
-        calls = [pool.submit(caller.run, ledger, enough) for caller in callers]
+        calls = [pool.submit(caller.run, ledger, enough, plan.pause_s) for caller in callers]
         enough.wait(plan.round_s)
         enough.set()
         for call in calls:

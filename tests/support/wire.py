@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -11,6 +12,8 @@ import httpx
 import numpy as np
 
 ROW = [1.0, 2.0, 3.0, 4.0]
+LOOK_AGAIN_S = 0.005
+"""Pause between two looks, so that who waits leaves the machine to what it waits for."""
 
 
 def body(x: object = None, **more: object) -> dict[str, object]:
@@ -76,7 +79,7 @@ def behind(
 def until(condition: Callable[[], bool]) -> None:
     """Ask again and again; the test's own time limit ends it."""
     while not condition():
-        pass
+        time.sleep(LOOK_AGAIN_S)
 
 
 def at_once(calls: list[Callable[[], httpx.Response]]) -> list[httpx.Response]:
