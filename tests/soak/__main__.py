@@ -17,12 +17,13 @@ CALM_S = 6.0
 """About how long the quiet after a round takes (s)."""
 
 
-def plan_of(minutes: float, workers: int, seed: int) -> Plan:
+def plan_of(given: argparse.Namespace) -> Plan:
     """Share the time among rounds: at least ten, each of 15 to 30 s, the first fifth of them to warm up."""
+    minutes: float = given.minutes
     round_s = min(30.0, max(15.0, minutes * 2))
     rounds = max(10, round(minutes * 60 / (round_s + CALM_S)))
     warm_up = max(2, rounds // 5)
-    return Plan(rounds - warm_up, warm_up, round_s, workers, seed)
+    return Plan(rounds - warm_up, warm_up, round_s, given.workers, given.seed, given.pause)
 
 
 def main() -> int:
@@ -31,9 +32,10 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=30.0, help="about how long")
     parser.add_argument("--workers", type=int, default=1, help="front processes")
     parser.add_argument("--seed", type=int, default=1, help="of all dice")
+    parser.add_argument("--pause", type=float, default=0.0, help="shortest pause of a caller between two calls (s)")
     parser.add_argument("--report", type=Path, default=Path("build/soak"), help="folder of the report")
     given = parser.parse_args()
-    plan = plan_of(given.minutes, given.workers, given.seed)
+    plan = plan_of(given)
     console = Console()
     total = plan.rounds + plan.warm_up
     with (
