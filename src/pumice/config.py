@@ -275,6 +275,13 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
             " other's place; empty: the home's own, in `webhook.secret`."
         ),
     ] = ""
+    webhook_ca: Annotated[
+        str,
+        Meta(
+            description="PEM file of the authorities that receivers of webhooks are trusted by, instead of the public"
+            " ones."
+        ),
+    ] = ""
     task_lease: Annotated[
         float, Meta(description="A server that gives no sign for so long loses its tasks to others (s).", ge=1)
     ] = 30.0

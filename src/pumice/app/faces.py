@@ -240,6 +240,7 @@ def make_tasks(settings: Settings, inference: Inference) -> Tasks:
         lease=settings.task_lease,
         webhook_hosts=settings.webhook_hosts,
         webhook_secret=settings.webhook_secret,
+        webhook_ca=settings.webhook_ca,
     )
     return Tasks(inference, settings.home_path, options, tell=told_json)
 

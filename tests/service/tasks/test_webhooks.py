@@ -5,6 +5,7 @@ import base64
 import hashlib
 import hmac
 import json
+import ssl
 import stat
 import threading
 from collections.abc import Callable, Iterator
@@ -23,6 +24,7 @@ from pumice.gateway.http.seed import told_json
 from pumice.service.tasks import TaskOptions, Tasks, TaskWish
 from pumice.service.tasks.delivery import FIRST_PAUSE_S, LONGEST_PAUSE_S, pause
 from pumice.service.tasks.webhooks import Hosts, Signer, home_secret
+from tests.support.certificates import Certificate, certificate
 from tests.service.tasks.fakes import Doubler, Gate, HandClock, ask
 
 KEY = bytes(range(32))
@@ -30,9 +32,9 @@ SECRET = "whsec_" + base64.b64encode(KEY).decode()
 
 
 class Receiver:
-    """Keeps what it hears; answers with these statuses, then with 200."""
+    """Keeps what it hears; answers with these statuses, then with 200. With a certificate it speaks https."""
 
-    def __init__(self, *statuses: int) -> None:
+    def __init__(self, *statuses: int, shown: Certificate | None = None) -> None:
         self.heard: list[tuple[dict[str, str], bytes]] = []
         self._statuses = list(statuses)
         self._changed = threading.Condition()
@@ -55,6 +57,11 @@ class Receiver:
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self._server.server_port}/hook"
+        if shown is not None:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(shown.cert, shown.key)
+            self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
+            self.url = self.url.replace("http", "https").replace("127.0.0.1", "localhost")
 
     @contextmanager
     def listening(self) -> Iterator["Receiver"]:
@@ -123,6 +130,37 @@ def test_it_is_told_again_until_it_is_heard(place: Place) -> None:
         asyncio.run(main(receiver))
     assert len({headers["webhook-id"] for headers, _ in receiver.heard}) == 1
     assert len({body for _, body in receiver.heard}) == 1
+
+
+def test_a_private_authority_is_trusted_if_it_is_named_and_no_other_then(tmp_path: Path) -> None:
+    private, other = certificate(tmp_path, "private-ca"), certificate(tmp_path, "other-ca")
+    good, bad = (Receiver(shown=certificate(tmp_path, f"of-{ca.cert.stem}", ca)) for ca in (private, other))
+
+    async def main(ca: str, *results: str) -> None:
+        runner = Doubler()
+        options = TaskOptions(webhook_hosts="localhost", webhook_secret=SECRET, webhook_ca=ca)
+        clock = HandClock()
+        tasks = Tasks(runner, tmp_path / f"home{bool(ca)}", options, clock, told_json)
+        for receiver in (good, bad):
+            await tasks.submit("double", "", ask(2), TaskWish(webhook=receiver.url))
+        await turn_until(clock, lambda: [told for told in ("delivered", "again") if runner.counted[told]] == [*results])
+        await tasks.stop()
+
+    with good.listening(), bad.listening():
+        asyncio.run(main("", "again"))
+        assert not good.heard, "a private authority is not trusted by itself"
+        asyncio.run(main(str(private.cert), "delivered", "again"))
+    assert len(good.heard) == 1
+    assert not bad.heard
+
+
+@pytest.mark.parametrize("content", [None, "no certificate"])
+def test_authorities_that_cannot_be_read_are_told_at_the_start(tmp_path: Path, content: str | None) -> None:
+    file = tmp_path / "ca.pem"
+    if content is not None:
+        file.write_text(content, encoding="ascii")
+    with pytest.raises(BadSetting, match="webhook_ca"):
+        Tasks(Doubler(), tmp_path, TaskOptions(webhook_hosts="*", webhook_ca=str(file)), None, told_json)
 
 
 def test_a_receiver_that_is_gone_for_good_is_told_once(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import random
 import socket
+import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -63,12 +64,14 @@ class Terms:
         signer: Signs them.
         tell: Makes what they tell.
         count: Counts a try, by model, version and result.
+        trust: Whom receivers over https are trusted by; None: the public authorities.
     """
 
     hosts: Hosts
     signer: Signer
     tell: Tell
     count: Callable[[str, str, str], None]
+    trust: ssl.SSLContext | None = None
 
 
 def pause(tries: int, chance: float) -> float:
@@ -99,7 +102,9 @@ class Delivery:
         self._terms = terms
         self._clock = clock
         # no proxy of the environment, no redirect: only what was checked is called
-        self._http = httpx.AsyncClient(trust_env=False, follow_redirects=False, timeout=ANSWER_S)
+        self._http = httpx.AsyncClient(
+            trust_env=False, follow_redirects=False, timeout=ANSWER_S, verify=terms.trust or True
+        )
 
     async def run(self) -> None:
         """Tell what is due, for ever."""

@@ -16,6 +16,7 @@ class TaskOptions:
         database: SQLAlchemy URL of the PostgreSQL database that keeps them; empty: a file in the home.
         webhook_hosts: Hosts that webhooks may go to, with commas; empty: webhooks are refused.
         webhook_secret: Secrets that sign them, with commas; empty: the home's own.
+        webhook_ca: PEM file of the authorities of their receivers; empty: the public ones.
         lease: How long a gateway may give no sign before others take its tasks (s).
     """
 
@@ -26,6 +27,7 @@ class TaskOptions:
     lease: float = 30.0
     webhook_hosts: str = ""
     webhook_secret: str = ""
+    webhook_ca: str = ""
 
     @property
     def every(self) -> float:

@@ -26,7 +26,7 @@ from pumice.service.tasks.clock import Clock, SystemClock
 from pumice.service.tasks.options import TaskOptions, TaskWish
 from pumice.service.tasks.ports import Runner
 from pumice.service.tasks.record import Progress, TaskRecord
-from pumice.service.tasks.webhooks import Hosts, Signer, home_secret
+from pumice.service.tasks.webhooks import Hosts, Signer, home_secret, trusted
 
 if TYPE_CHECKING:
     from pumice.db.tasks import TaskState
@@ -74,6 +74,7 @@ class Tasks:
         elif self._hosts.patterns and not self._place.embedded:
             allowed = "the same secret for all servers of the database: 'whsec_' and base64 of 32 random bytes"
             raise BadSetting("webhook_secret", "nothing, with 'database' and 'webhook_hosts'", allowed)
+        self._trust = trusted(self._options.webhook_ca)
         self._clock = clock or SystemClock()
         self._executor: Executor | None = None
         self._opening: asyncio.Task[Executor] | None = None
@@ -286,10 +287,8 @@ class Tasks:
             state = await store.find(task_id)
             return None if state is None or state.outcome is None else _record(state)
 
-        delivery = Delivery(
-            store, look, Terms(self._hosts, Signer(secret), tell, self._runner.count_webhook), self._clock
-        )
-        self._delivery = asyncio.create_task(delivery.run())
+        terms = Terms(self._hosts, Signer(secret), tell, self._runner.count_webhook, self._trust)
+        self._delivery = asyncio.create_task(Delivery(store, look, terms, self._clock).run())
 
 
 def _record(state: TaskState) -> TaskRecord:

@@ -14,6 +14,7 @@ import hmac
 import ipaddress
 import os
 import secrets
+import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -132,6 +133,24 @@ def _key(secret: str) -> bytes:
     if not 24 <= len(key) <= 64:
         raise BadSetting("webhook_secret", f"{len(key)} bytes", allowed)
     return key
+
+
+def trusted(file: str) -> ssl.SSLContext | None:
+    """Read whom receivers over https are trusted by; None: whom httpx trusts, the public authorities.
+
+    Args:
+        file: The setting ``webhook_ca``: a PEM file, or nothing.
+
+    Raises:
+        BadSetting: The file cannot be read, or has no certificate in it.
+    """
+    if not file:
+        return None
+    try:
+        return ssl.create_default_context(cafile=file)
+    except OSError as error:
+        allowed = "a PEM file of the authorities to trust"
+        raise BadSetting("webhook_ca", f"{file!r} ({error.strerror or error})", allowed) from None
 
 
 def home_secret(home: Path) -> str:
