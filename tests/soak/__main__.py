@@ -23,7 +23,7 @@ def plan_of(given: argparse.Namespace) -> Plan:
     round_s = min(30.0, max(15.0, minutes * 2))
     rounds = max(10, round(minutes * 60 / (round_s + CALM_S)))
     warm_up = max(2, rounds // 5)
-    return Plan(rounds - warm_up, warm_up, round_s, given.workers, given.seed, given.pause)
+    return Plan(rounds - warm_up, warm_up, round_s, given.workers, given.seed, given.pause, given.patience)
 
 
 def main() -> int:
@@ -33,6 +33,7 @@ def main() -> int:
     parser.add_argument("--workers", type=int, default=1, help="front processes")
     parser.add_argument("--seed", type=int, default=1, help="of all dice")
     parser.add_argument("--pause", type=float, default=0.0, help="shortest pause of a caller between two calls (s)")
+    parser.add_argument("--patience", type=float, default=1.0, help="how many times longer everything may take")
     parser.add_argument("--report", type=Path, default=Path("build/soak"), help="folder of the report")
     given = parser.parse_args()
     plan = plan_of(given)

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tests.soak.caller import Caller
@@ -41,6 +41,7 @@ class Plan:
         workers: Front processes.
         seed: Of all dice.
         pause_s: Shortest pause of a caller between two calls (s).
+        patience: How many times longer than on a quiet machine everything may take.
     """
 
     rounds: int
@@ -49,6 +50,7 @@ class Plan:
     workers: int = 1
     seed: int = 1
     pause_s: float = 0.0
+    patience: float = 1.0
 
 
 @dataclass
@@ -94,7 +96,7 @@ def soak(plan: Plan, folder: Path, tell: Tell) -> Result:
     with served(folder, plan.workers) as running:
         for number in range(plan.warm_up + plan.rounds):
             _round(plan, number, running, result.ledger)
-            settled = _settle(running, result.looks[: plan.warm_up] if number >= plan.warm_up else [])
+            settled = _settle(running, result.looks[: plan.warm_up] if number >= plan.warm_up else [], plan.patience)
             if isinstance(settled, str):
                 result.problems.append(f"after round {number + 1}: {settled}")
                 break
@@ -113,7 +115,8 @@ def soak(plan: Plan, folder: Path, tell: Tell) -> Result:
 def _round(plan: Plan, number: int, running: Served, ledger: Ledger) -> None:
     """Let all callers call for a while; each has new connections."""
     enough = threading.Event()
-    every = [kind for kind in (*kinds(), *faults()) for _ in range(kind.callers)]
+    known = [replace(kind, bound_s=kind.bound_s * plan.patience) for kind in (*kinds(), *faults())]
+    every = [kind for kind in known for _ in range(kind.callers)]
     with ExitStack() as stack, ThreadPoolExecutor(len(every)) as pool:
         seeds = range(plan.seed + number * len(every), plan.seed + (number + 1) * len(every))
         callers = [stack.enter_context(Caller(kind, running, seed)) for kind, seed in zip(every, seeds, strict=True)]
@@ -124,14 +127,15 @@ def _round(plan: Plan, number: int, running: Served, ledger: Ledger) -> None:
             call.result()
 
 
-def _settle(running: Served, before: Sequence[Census]) -> Census | str:
+def _settle(running: Served, before: Sequence[Census], patience: float) -> Census | str:
     """Wait until it is calm and the counts are where they were; a leak is found later, by its count."""
-    limit = time.monotonic() + CALM_WITHIN_S
+    calm_within = CALM_WITHIN_S * patience
+    limit = time.monotonic() + calm_within
     while not running.calm():
         if time.monotonic() > limit:
-            return f"not calm within {CALM_WITHIN_S:g} s"
+            return f"not calm within {calm_within:g} s"
         time.sleep(LOOK_AGAIN_S)
-    limit = time.monotonic() + SETTLES_WITHIN_S
+    limit = time.monotonic() + SETTLES_WITHIN_S * patience
     last = None
     while True:
         try:

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-START_LIMIT = 60.0
+START_LIMIT = 120.0
 
 
 @dataclass
