@@ -9,7 +9,7 @@ import pytest
 from tests.soak.report import page, verdict
 from tests.soak.run import Plan, Result, soak
 
-PLAN = Plan(rounds=7, warm_up=3, round_s=13.0, pause_s=0.05)
+PLAN = Plan(rounds=7, warm_up=3, round_s=13.0, pause_s=0.2)
 """About three minutes on two quiet cores: ten rounds of load, and about 4 s of calm behind each.
 
 The pauses leave the machine to the tests beside it; ``make soak`` makes none.
