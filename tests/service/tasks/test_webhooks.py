@@ -24,8 +24,8 @@ from pumice.gateway.http.seed import told_json
 from pumice.service.tasks import TaskOptions, Tasks, TaskWish
 from pumice.service.tasks.delivery import FIRST_PAUSE_S, LONGEST_PAUSE_S, pause
 from pumice.service.tasks.webhooks import Hosts, Signer, home_secret
-from tests.support.certificates import Certificate, certificate
 from tests.service.tasks.fakes import Doubler, Gate, HandClock, ask
+from tests.support.certificates import Certificate, certificate
 
 KEY = bytes(range(32))
 SECRET = "whsec_" + base64.b64encode(KEY).decode()
