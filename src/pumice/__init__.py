@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pumice.engines.context import current_traces
     from pumice.engines.python.model import Model
     from pumice.service.store import Store
+    from pumice.service.store.exchanging import export_model, import_model
 
 _HOMES = {
     "AsyncClient": "pumice.client",
@@ -24,9 +25,22 @@ _HOMES = {
     "Store": "pumice.service.store",
     "Tensor": "pumice.domain.signature",
     "current_traces": "pumice.engines.context",
+    "export_model": "pumice.service.store.exchanging",
+    "import_model": "pumice.service.store.exchanging",
 }
 
-__all__ = ["AsyncClient", "Client", "Model", "Signature", "Store", "Tensor", "__version__", "current_traces"]
+__all__ = [
+    "AsyncClient",
+    "Client",
+    "Model",
+    "Signature",
+    "Store",
+    "Tensor",
+    "__version__",
+    "current_traces",
+    "export_model",
+    "import_model",
+]
 
 
 def __getattr__(name: str) -> object:

@@ -335,6 +335,10 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         int, Meta(description="Size at which a new file of the audit record is begun (bytes).", ge=4096)
     ] = 16 * 1024 * 1024
     api_key: Annotated[str, Meta(description="Key that commands send to a running server.")] = ""
+    exchange_token: Annotated[
+        str,
+        Meta(description="What imports and exports show to another registry: a bearer token, or `USER:PASSWORD`."),
+    ] = ""
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], Meta(description="Least level that is logged.")
     ] = "info"

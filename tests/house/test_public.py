@@ -7,7 +7,10 @@ import pytest
 
 import pumice
 
-NAMES = {"AsyncClient", "Client", "Model", "Signature", "Store", "Tensor", "__version__", "current_traces"}
+NAMES = {"AsyncClient", "Client", "Model", "Signature", "Store", "Tensor", "__version__", "current_traces"} | {
+    "export_model",
+    "import_model",
+}
 HEAVY = {"numpy", "onnxruntime", "grpc", "httpx", "sqlalchemy", "starlette", "uvicorn", "msgspec", "typer", "rich"}
 
 

@@ -47,6 +47,7 @@ EXIT_CODES: Mapping[type[e.PumiceError], ExitCode] = MappingProxyType(
         e.VersionInUse: ExitCode.FAILED,
         e.Tampered: ExitCode.GATE,
         e.Untrusted: ExitCode.GATE,
+        e.ExchangeFailed: ExitCode.FAILED,
         e.Unsupported: ExitCode.WRONG,
         e.Unavailable: ExitCode.FAILED,
         e.ModelNotReady: ExitCode.FAILED,

@@ -28,6 +28,10 @@ COMMANDS: Mapping[str, Target] = MappingProxyType(
             "pumice.cli.models.converting:convert", "Convert a file that may run code into one that does not."
         ),
         "models pull": Target("pumice.cli.models.transfer:pull", "Write the files of a version into a folder."),
+        "models import": Target(
+            "pumice.cli.models.exchanging:import_model", "Store a model that comes from another registry or form."
+        ),
+        "models export": Target("pumice.cli.models.exchanging:export_model", "Bring a version to another registry."),
         "models alias": Target("pumice.cli.models.changing:alias", "Let an alias point to a version."),
         "models rollback": Target(
             "pumice.cli.models.changing:rollback", "Let an alias point to where it pointed before."

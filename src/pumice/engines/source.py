@@ -10,6 +10,7 @@ import msgspec
 from pumice.config import parse_manifest
 from pumice.domain.errors import BadArtefact
 from pumice.domain.model import Manifest
+from pumice.engines.discovery import engines_in_files
 from pumice.engines.registry import engine_class, engine_that_takes, find_engine, installed_engines
 from pumice.engines.safety import refuse_unsafe
 
@@ -47,6 +48,34 @@ def resolve_source(source: str, overrides: Mapping[str, object] | None = None) -
     if place.exists():
         return _resolve_file(source, place.absolute(), given)
     return _resolve_name(source, given)
+
+
+FORMS = frozenset({"transformers", "gguf"})
+"""Forms that may be stored though no engine here runs them; serving them takes one that does."""
+
+
+def resolve_stored(place: Path, name: str) -> tuple[Path, Manifest] | None:
+    """Read what a manifest says of a model that no engine here runs.
+
+    Args:
+        place: The model's file or folder.
+        name: Name of the manifest in that folder, or beside the file.
+
+    Returns:
+        The model's file or folder, and the manifest; None if there is no manifest, or an engine takes its format.
+
+    Raises:
+        BadArtefact: It names a file that is not there, or leads out of its folder.
+        BadSetting: A key of it is unknown, or a value is not allowed.
+    """
+    folder = place if place.is_dir() else place.parent
+    description = _Description(folder, {}, name)
+    manifest = description.manifest
+    if manifest.format not in FORMS or manifest.format in engines_in_files():
+        return None
+    path = description.inside("model", manifest.model) if manifest.model else place
+    tokenizer = str(description.inside("tokenizer", manifest.tokenizer)) if manifest.tokenizer else ""
+    return path, msgspec.structs.replace(manifest, tokenizer=tokenizer)
 
 
 class _Description:

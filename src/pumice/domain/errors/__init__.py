@@ -22,6 +22,7 @@ PumiceError
 ├── VersionInUse               something else needs it
 ├── Tampered                   stored bytes have changed
 ├── Untrusted                  no trusted key signed it
+├── ExchangeFailed             another registry failed
 ├── Unsupported
 ├── Unavailable                come back later
 │   ├── ModelNotReady
@@ -73,7 +74,7 @@ from pumice.domain.errors.request import (
     Unsupported,
 )
 from pumice.domain.errors.setup import BadArtefact, BadSetting, MissingDependency, SetupError, UnsafeArtefact
-from pumice.domain.errors.store import Tampered, Untrusted, VersionInUse, VersionNotFound
+from pumice.domain.errors.store import ExchangeFailed, Tampered, Untrusted, VersionInUse, VersionNotFound
 
 __all__ = [
     "BadArtefact",
@@ -82,6 +83,7 @@ __all__ = [
     "BadSetting",
     "Cancelled",
     "DeadlineExceeded",
+    "ExchangeFailed",
     "Forbidden",
     "KeyNotFound",
     "LoadFailed",

@@ -55,6 +55,28 @@ class VersionInUse(PumiceError):
 
 
 @dataclass(eq=False)
+class ExchangeFailed(PumiceError):
+    """Another registry cannot be reached, or said no.
+
+    Args:
+        place: Its address, without what is secret.
+        problem: What it said, or what the transport says.
+        mend: What to do.
+    """
+
+    place: str
+    problem: str
+    mend: str
+    code = "exchange-failed"
+    title = "Another registry failed"
+
+    @property
+    def message(self) -> str:
+        """Name the place, the fault and the mend."""
+        return f"{self.place}: {self.problem}; {self.mend}"
+
+
+@dataclass(eq=False)
 class Tampered(PumiceError):
     """Stored bytes are not those that were stored.
 

@@ -32,6 +32,7 @@ STATUSES: Mapping[type[e.PumiceError], StatusCode] = MappingProxyType(
         e.VersionInUse: StatusCode.FAILED_PRECONDITION,
         e.Tampered: StatusCode.DATA_LOSS,
         e.Untrusted: StatusCode.FAILED_PRECONDITION,
+        e.ExchangeFailed: StatusCode.UNAVAILABLE,
         e.Unsupported: StatusCode.UNIMPLEMENTED,
         e.Unavailable: StatusCode.UNAVAILABLE,
         e.ModelNotReady: StatusCode.UNAVAILABLE,

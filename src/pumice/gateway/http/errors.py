@@ -41,6 +41,7 @@ STATUSES: Mapping[type[e.PumiceError], int] = MappingProxyType(
         e.VersionInUse: 409,
         e.Tampered: 500,
         e.Untrusted: 403,
+        e.ExchangeFailed: 502,
         e.Unsupported: 501,
         e.Unavailable: 503,
         e.ModelNotReady: 503,

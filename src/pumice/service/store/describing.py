@@ -14,7 +14,7 @@ from pumice.domain.model import Manifest
 from pumice.domain.signature import Signature
 from pumice.engines.registry import engine_class
 from pumice.engines.safety import check_external_data, refuse_unsafe
-from pumice.engines.source import BESIDE_SUFFIX, MANIFEST_NAME, resolve_source
+from pumice.engines.source import BESIDE_SUFFIX, MANIFEST_NAME, resolve_source, resolve_stored
 from pumice.service.store.code import files_of_class, with_code
 from pumice.store.tree import SourceFile, files_of, single_file
 
@@ -134,6 +134,9 @@ def _needed(place: Path, beside: Path, spec: Manifest) -> Iterator[str]:
 
 def _known(source: str, place: Path, said: Path) -> tuple[Path, Manifest]:
     """What an engine would be given; without a manifest, a source may be of a form that no engine here takes."""
+    stored = resolve_stored(place, said.name)
+    if stored is not None:
+        return stored
     try:
         path, spec = resolve_source(source)
     except BadArtefact:

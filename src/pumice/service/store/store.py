@@ -68,6 +68,7 @@ class Store:
         self._engine: Engine = open_database(Place(settings.home_path, settings.database))
         self._reader = self._engine.execution_options(**READS)
         self._layout = Layout(settings.home_path)
+        self.home = settings.home_path
         self._clock = clock
         self.by = by or f"local:{getpass.getuser()}"
         self._guard = Guard.of(settings, self._reader, self._layout, clock)
@@ -104,6 +105,7 @@ class Store:
             UnsafeArtefact: A file may run code when it is read.
             BadSetting: The name, a parent's reference, or a value of the manifest is not allowed.
             VersionNotFound: A parent is not in the store.
+            Tampered: A file is not what the wish's digests say.
             StorageFailed: It could not be stored.
         """
         return self._transfer.push(str(source), check_model_name(name), wish or PushWish(), self.by, progress)

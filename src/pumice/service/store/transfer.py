@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import shutil
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine
@@ -72,6 +72,7 @@ class Transfer:
                 recipe=wish.recipe,
                 environment=described.environment | {"pumice": __version__, "python": platform.python_version()},
             )
+            _check_digests(manifest, wish.digests)
             if brought and not wish.drop_signature:
                 self._guard.check_folder(
                     model, brought, {file.path: file.sha256 for file in manifest.files}, f"{source}, {SIGNATURE_FILE}"
@@ -221,6 +222,13 @@ def resolve_same(connection: Connection, parent: Parent) -> VersionRecord:
     if record.digest != parent.digest:
         raise Tampered(f"{parent.model}@{parent.version}", "it has another digest than when it became a parent")
     return record
+
+
+def _check_digests(manifest: VersionManifest, wanted: Mapping[str, str]) -> None:
+    found = {file.path: file.sha256 for file in manifest.files}
+    for path, digest in wanted.items():
+        if found.get(path) != digest:
+            raise Tampered(f"file {path!r}", f"its SHA-256 is {found.get(path)}, and {digest} was promised")
 
 
 def _refuse_taken(folder: Path) -> None:

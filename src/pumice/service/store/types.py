@@ -23,9 +23,11 @@ class PushWish(msgspec.Struct, frozen=True, kw_only=True):
         recipe: How it was made from them.
         reason: Why it is pushed, for the journal.
         drop_signature: Leave out the signature that lies in the folder, unchecked.
+        digests: SHA-256 in hex that files must turn out to have, by path; else nothing is entered.
     """
 
     parents: tuple[str, ...] = ()
     recipe: dict[str, Any] = msgspec.field(default_factory=dict)
     reason: str = ""
     drop_signature: bool = False
+    digests: dict[str, str] = msgspec.field(default_factory=dict)

@@ -1,0 +1,1 @@
+"""Versions from elsewhere in, versions of the store out."""
