@@ -45,6 +45,7 @@ class Arrival(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         name: Name of the model there; empty: it has none.
+        entry: The file that is stored with what it needs; empty: the folder is stored whole.
         origin: Where it comes from, for the recipe of the version.
         digests: SHA-256 in hex that files must have, by path; files that are not named here are not held to one.
         aliases: Aliases that it has there.
@@ -53,6 +54,7 @@ class Arrival(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     name: str = ""
+    entry: str = ""
     origin: dict[str, Any]
     digests: dict[str, str] = msgspec.field(default_factory=dict)
     aliases: tuple[str, ...] = ()

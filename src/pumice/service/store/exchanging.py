@@ -16,9 +16,12 @@ from typing import Any
 import msgspec
 
 from pumice.config import load_settings
-from pumice.domain.errors import BadSetting, StorageFailed
-from pumice.domain.store.names import check_alias, check_model_name
+from pumice.domain.errors import BadSetting, StorageFailed, UnsafeArtefact
+from pumice.domain.store.names import check_alias, check_model_name, is_left_out
 from pumice.domain.store.records import VersionRecord
+from pumice.engines.discovery import engines_in_files
+from pumice.engines.registry import engine_class, engine_that_takes
+from pumice.engines.source import MANIFEST_NAME
 from pumice.exchanges.base import Access, Arrival, Parcel
 from pumice.exchanges.registry import exchange_of_source, exchange_of_target
 from pumice.service.store.store import Store
@@ -92,9 +95,13 @@ def import_model(
     exchange, place = exchange_of_source(source, _access())
     with _staging(store.home) as folder:
         arrival = exchange.fetch(place, folder, progress)
+        _refuse_code(folder)
         origin = {"form": exchange.name, **arrival.origin}
-        wish = PushWish(recipe={"import": origin}, reason=reason or f"imported from {source}", digests=arrival.digests)
-        record = store.push(folder, _model_name(name, arrival), wish, progress)
+        digests = {
+            path: digest for path, digest in arrival.digests.items() if not any(map(is_left_out, path.split("/")))
+        }
+        wish = PushWish(recipe={"import": origin}, reason=reason or f"imported from {source}", digests=digests)
+        record = store.push(folder / arrival.entry, _model_name(name, arrival), wish, progress)
     wanted = [check_alias(alias) for alias in arrival.aliases] if aliases else []
     for alias in wanted:
         store.alias(record.model, alias, record.version, f"imported from {source}")
@@ -132,6 +139,25 @@ def export_model(
     )
     sent = exchange.send(parcel, place, progress)
     return Exported(record=shown.record, form=exchange.name, place=sent.place, about=sent.about, notes=list(sent.notes))
+
+
+def _refuse_code(folder: Path) -> None:
+    """Refuse a model that is code of others; what it names would also be looked for in this machine's own code."""
+    for file in folder.glob(f"*{MANIFEST_NAME}"):
+        try:
+            told = msgspec.json.decode(file.read_bytes())
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            continue  # the push says what is wrong with it
+        if isinstance(told, dict) and any(_is_code(folder, told.get(key)) for key in ("format", "model")):
+            mend = "read its code; if you trust it, store the folder with pumice models push"
+            raise UnsafeArtefact(file.name, "the manifest of a model that is code of its own", mend)
+
+
+def _is_code(folder: Path, named: object) -> bool:
+    if not isinstance(named, str) or not named or (folder / named).is_file():
+        return False
+    engine = engine_class(named) if named in engines_in_files() else engine_that_takes(named, None)
+    return engine is not None and engine.runs_code
 
 
 def _unpack(store: Store, ref: str, folder: Path, progress: Progress) -> None:
