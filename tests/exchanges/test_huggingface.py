@@ -84,6 +84,7 @@ def test_export_and_import_give_the_same_files(store: Store, folder: Path, diges
 def _without_card(store: Store, tmp_path: Path) -> Path:
     store.pull("first", tmp_path / "pulled")
     (tmp_path / "pulled" / "README.md").unlink()
+    (tmp_path / "pulled" / "model.sig").unlink()
     return tmp_path / "pulled"
 
 

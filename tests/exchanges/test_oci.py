@@ -137,7 +137,7 @@ def test_a_single_file_comes_back_with_what_stands_beside_it(store: Store, tmp_p
 def test_the_layout_is_what_the_specification_says(layout: Path) -> None:
     index = json.loads((layout / "index.json").read_text())
     assert json.loads((layout / "oci-layout").read_text()) == {"imageLayoutVersion": "1.0.0"}
-    entry, version = index["manifests"]
+    entry, version, signature = index["manifests"]
     manifest = json.loads((layout / "blobs/sha256" / entry["digest"][7:]).read_text())
     config = json.loads((layout / "blobs/sha256" / manifest["config"]["digest"][7:]).read_text())
     kinds = {layer["annotations"]["org.cncf.model.filepath"]: layer["mediaType"] for layer in manifest["layers"]}
@@ -156,6 +156,7 @@ def test_the_layout_is_what_the_specification_says(layout: Path) -> None:
     attached = json.loads((layout / "blobs/sha256" / version["digest"][7:]).read_text())
     assert attached["subject"]["digest"] == entry["digest"]
     assert attached["artifactType"] == version["artifactType"] == "application/vnd.pumice.version.v1+json"
+    assert signature["artifactType"] == "application/vnd.dev.sigstore.bundle.v0.3+json"
 
 
 def test_packs_of_other_tools_come_in(store: Store, pack: Pack, digests: Digests, model: Path) -> None:
@@ -253,7 +254,7 @@ def test_a_changed_blob_is_found_wherever_it_is(store: Store, layout: Path) -> N
         with pytest.raises(Tampered):
             import_model(store, f"oci:{layout}", "bad")
         blob.write_bytes(original)
-    assert count == 7
+    assert count == 9
     assert [one.model for one in store.models()] == ["m"]
 
 

@@ -28,18 +28,6 @@ class Access(msgspec.Struct, frozen=True):
     ca: str = ""
 
 
-class Attachment(msgspec.Struct, frozen=True):
-    """Something that was said of a version and is no file of it: a signature, a statement.
-
-    Attributes:
-        kind: Its media type.
-        data: Its bytes.
-    """
-
-    kind: str
-    data: bytes
-
-
 class Arrival(msgspec.Struct, frozen=True, kw_only=True):
     """What came in besides the files.
 
@@ -50,7 +38,6 @@ class Arrival(msgspec.Struct, frozen=True, kw_only=True):
         digests: SHA-256 in hex that files must have, by path; files that are not named here are not held to one.
         aliases: Aliases that it has there.
         notes: What its reader should know: files that were left out, code that is not run.
-        attachments: Signatures and statements that came with it.
     """
 
     name: str = ""
@@ -59,7 +46,6 @@ class Arrival(msgspec.Struct, frozen=True, kw_only=True):
     digests: dict[str, str] = msgspec.field(default_factory=dict)
     aliases: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
-    attachments: tuple[Attachment, ...] = ()
 
 
 class Parcel(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,15 +55,14 @@ class Parcel(msgspec.Struct, frozen=True, kw_only=True):
         record: How it was entered.
         manifest: What its digest stands for.
         aliases: Aliases that it is to have there.
-        unpack: Writes its files into a folder that is not there yet; each is held against its digest.
-        attachments: Signatures and statements of it.
+        unpack: Writes its files into a folder that is not there yet; each is held against its digest. A signature
+            of them lies among them as ``model.sig``.
     """
 
     record: VersionRecord
     manifest: VersionManifest
     aliases: tuple[str, ...] = ()
     unpack: Callable[[Path], None]
-    attachments: tuple[Attachment, ...] = ()
 
 
 class Sent(msgspec.Struct, frozen=True, kw_only=True):

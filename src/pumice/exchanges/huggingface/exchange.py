@@ -10,6 +10,7 @@ import msgspec
 
 from pumice.domain.errors import BadArtefact, MalformedInput, StorageFailed
 from pumice.domain.model import Manifest
+from pumice.domain.trust.statements import SIGNATURE_FILE
 from pumice.exchanges.base import Arrival, Exchange, Parcel, Progress, Sent
 from pumice.exchanges.folders import files_below, landing, lay_down
 from pumice.exchanges.huggingface.card import NAME as CARD
@@ -91,7 +92,10 @@ class HuggingFace(Exchange):
             else:
                 text = write_card(_front_matter(parcel), _body(parcel))
             card.write_text(text, encoding="utf-8", newline="")
-        return Sent(place=str(Path(target).expanduser().absolute()), about={"digest": parcel.record.digest})
+            signed = (part / SIGNATURE_FILE).exists()
+        about = {"digest": parcel.record.digest}
+        notes = (f"{SIGNATURE_FILE} is of the version's own files: {CARD} has more in it now",) if signed else ()
+        return Sent(place=str(Path(target).expanduser().absolute()), about=about, notes=notes)
 
 
 def _snapshot(place: Path) -> Path:

@@ -113,6 +113,18 @@ class Index(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, renam
             part.check()
 
 
+class Attachment(msgspec.Struct, frozen=True):
+    """Something that was said of a model and is no file of it: a signature, its version's manifest.
+
+    Attributes:
+        kind: Its media type.
+        data: Its bytes.
+    """
+
+    kind: str
+    data: bytes
+
+
 class Layout(msgspec.Struct, frozen=True, rename="camel"):
     """The file ``oci-layout``.
 

@@ -10,6 +10,7 @@ import msgspec
 
 from pumice.domain.errors import MalformedInput, StorageFailed, Tampered
 from pumice.domain.store.manifest import VersionManifest, decode_manifest, digest_of
+from pumice.domain.trust.statements import SIGNATURE_FILE
 from pumice.exchanges.base import Arrival, Exchange, Parcel, Progress, Sent
 from pumice.exchanges.folders import landing
 from pumice.exchanges.huggingface.card import NAME as CARD
@@ -55,16 +56,20 @@ class Oci(Exchange):
         except OSError as error:
             raise StorageFailed(str(place), error.strerror or str(error)) from error
         version = _version(pack)
-        if version is None:
-            _describe(pack, folder)
+        notes: list[str] = []
+        if version is None and _describe(pack, folder):
+            notes = (
+                ["its signature is left out: a manifest was added, which it does not cover"] if _signed(pack) else []
+            )
+        else:
+            _lay_down_signature(pack, folder)
         name = pack.config.descriptor.get("name")
-        others = tuple(one for one in pack.attachments if one.kind != media.VERSION)
         return Arrival(
             name=name if isinstance(name, str) else "",
             entry="" if version is None or (folder / MANIFEST).exists() else version.entry,
             origin=_origin(pack, version),
             digests=unpacking.digests,
-            attachments=others,
+            notes=tuple(notes),
         )
 
     def send(self, parcel: Parcel, target: str, progress: Progress) -> Sent:
@@ -126,11 +131,24 @@ def _digest(pack: Pack) -> str:
     return digest_of(found.data)
 
 
-def _describe(pack: Pack, folder: Path) -> None:
-    """Write the manifest of a pack that another tool made, unless it has one."""
+def _signed(pack: Pack) -> list[bytes]:
+    return [one.data for one in pack.attachments if one.kind == media.SIGNATURE]
+
+
+def _lay_down_signature(pack: Pack, folder: Path) -> None:
+    """Put the signature where the store looks for one: it is held against the files, and kept beside the store's."""
+    signatures = _signed(pack)
+    if len(signatures) > 1:
+        raise MalformedInput("attachments", f"{len(signatures)} signatures, of which one could be kept")
+    if signatures and not (folder / SIGNATURE_FILE).exists():
+        (folder / SIGNATURE_FILE).write_bytes(signatures[0])
+
+
+def _describe(pack: Pack, folder: Path) -> bool:
+    """Write the manifest of a pack that another tool made, unless it has one or nothing is known; tell if so."""
     paths = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
     if MANIFEST in paths or not {"config.json", CARD} & paths.keys():
-        return
+        return False
     card = read_card(paths[CARD].read_text(encoding="utf-8", errors="replace"), CARD) if CARD in paths else None
     manifest = read_manifest(Files(paths), card or Card({}, "", ""))
     told = pack.config.descriptor
@@ -141,6 +159,7 @@ def _describe(pack: Pack, folder: Path) -> None:
     }
     manifest = msgspec.structs.replace(manifest, **known)
     (folder / MANIFEST).write_bytes(msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n")
+    return True
 
 
 def _text(value: object) -> str:

@@ -20,6 +20,9 @@ MODEL_CONFIG = "application/vnd.cncf.model.config.v1+json"
 VERSION = "application/vnd.pumice.version.v1+json"
 """A version's manifest in the store, attached to the model."""
 
+SIGNATURE = "application/vnd.dev.sigstore.bundle.v0.3+json"
+"""A signature of a model's files, in the form of OpenSSF model-signing: what lies beside them as ``model.sig``."""
+
 FILE_PATH = "org.cncf.model.filepath"
 FILE_METADATA = "org.cncf.model.file.metadata+json"
 UNTESTED = "org.cncf.model.file.mediatype.untested"

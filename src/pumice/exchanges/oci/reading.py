@@ -6,10 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pumice.domain.errors import BadArtefact, MalformedInput, Unsupported
-from pumice.exchanges.base import Attachment
 from pumice.exchanges.oci import media
 from pumice.exchanges.oci.blobs import INDEX_FILE, LAYOUT_FILE, Blobs
-from pumice.exchanges.oci.documents import Config, Descriptor, Index, Layout, Manifest, decode
+from pumice.exchanges.oci.documents import Attachment, Config, Descriptor, Index, Layout, Manifest, decode
 
 _MOST_MANIFESTS = 1_000
 _DEEPEST = 3

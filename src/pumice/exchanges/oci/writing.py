@@ -13,10 +13,11 @@ from typing import Any
 
 from pumice.domain.errors import BadArtefact
 from pumice.domain.store.manifest import StoredFile, encode_manifest
-from pumice.exchanges.base import Attachment, Parcel
+from pumice.domain.trust.statements import SIGNATURE_FILE
+from pumice.exchanges.base import Parcel
 from pumice.exchanges.oci import media
 from pumice.exchanges.oci.blobs import INDEX_FILE, LAYOUT_FILE
-from pumice.exchanges.oci.documents import Config, Descriptor, Index, Layout, Manifest, ModelFs, encode
+from pumice.exchanges.oci.documents import Attachment, Config, Descriptor, Index, Layout, Manifest, ModelFs, encode
 
 _INPUTS: Mapping[str, str] = {
     "text-classification": "text",
@@ -50,6 +51,8 @@ def write_layout(parcel: Parcel, folder: Path, tag: str) -> Descriptor:
     blobs.mkdir(parents=True)
     files = folder / "files"
     parcel.unpack(files)
+    signature = files / SIGNATURE_FILE
+    signed = [Attachment(media.SIGNATURE, signature.read_bytes())] if signature.exists() else []
     for file in parcel.manifest.files:
         (files / file.path).replace(blobs / file.sha256)
     shutil.rmtree(files)
@@ -64,7 +67,7 @@ def write_layout(parcel: Parcel, folder: Path, tag: str) -> Descriptor:
         annotations={media.TITLE: parcel.record.model, media.DIGEST: parcel.record.digest},
     )
     model = _blob(blobs, encode(manifest), media.MANIFEST)
-    said = [Attachment(media.VERSION, encode_manifest(parcel.manifest)), *parcel.attachments]
+    said = [Attachment(media.VERSION, encode_manifest(parcel.manifest)), *signed]
     entries = [_named(model, media.MODEL, {media.REF_NAME: tag})]
     entries += [_named(_about(blobs, model, one), one.kind, {}) for one in said]
     (folder / LAYOUT_FILE).write_bytes(encode(Layout(media.LAYOUT_VERSION)))
