@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import IO
 
 from pumice.domain.errors import BadArtefact, UnsafeArtefact
-from pumice.engines.safety import archives, arrays
+from pumice.engines.safety import archives, arrays, gguf, templates
+from pumice.engines.safety.native import NATIVE, is_native
 from pumice.engines.safety.pickles import PICKLE, is_pickle
 
 _HEAD_BYTES = 512
@@ -28,17 +29,27 @@ _TORCH_WAY = (
 _OTHER_WAY = "convert it to .skops or ONNX with `pumice models convert` (scikit-learn), or its arrays to .safetensors"
 _KERAS_WAY = "convert it to ONNX with tf2onnx"
 _ARRAY_WAY = "convert it with `pumice models convert`, or save it again without objects (text as fixed-width strings)"
+_NATIVE_WAY = "take it out; operators of ONNX Runtime are named as trust.custom_ops in the server's settings"
+_TEMPLATE_WAY = "take that out of the template"
 _ARCHIVE_WAY = "unpack it and name the model's file"
 _BOMB_WAY = "write it again without compression"
+_WAYS = {
+    arrays.OBJECT_ARRAY: _ARRAY_WAY,
+    archives.KERAS: _KERAS_WAY,
+    archives.BOMB: _BOMB_WAY,
+    archives.BROKEN: _ARCHIVE_WAY,
+    archives.TOO_MUCH: _ARCHIVE_WAY,
+    NATIVE: _NATIVE_WAY,
+}
 
 
 def refuse_unsafe(path: Path) -> None:
     """Refuse a file that may run code when it is read, by its bytes and whatever it is called.
 
     These are pickles of every protocol, also in zips, tars and compressed streams, files of torch.save, TorchScript,
-    archives with compiled code, NumPy's arrays of objects, and Keras files. By their names alone are refused only
-    files that are called as pickles are. A folder is looked at file by file. Nothing is executed, imported or
-    written.
+    archives with compiled code, NumPy's arrays of objects, Keras files, compiled programs and libraries, and chat
+    templates that reach beyond their sandbox. By their names alone are refused only files that are called as pickles
+    are. A folder is looked at file by file. Nothing is executed, imported or written.
 
     Args:
         path: The model's file or folder.
@@ -59,7 +70,7 @@ def what_runs_code(file: Path) -> str:
     Raises:
         BadArtefact: It cannot be read.
     """
-    return _found(file) or _by_name(file)
+    return _found(file) or _by_name(file) or _in_templates(file)
 
 
 def _found(path: Path) -> str:
@@ -83,8 +94,8 @@ def _look(stream: IO[bytes], size: int, depth: int) -> str:
         return arrays.OBJECT_ARRAY if arrays.holds_objects(stream) else ""
     if head.startswith(_HDF5):
         return archives.KERAS
-    if is_pickle(stream, size):
-        return PICKLE
+    if is_native(head) or is_pickle(stream, size):
+        return NATIVE if is_native(head) else PICKLE
     stream.seek(0)
     return archives.look_into_packed(stream, head, depth, _look)
 
@@ -105,13 +116,25 @@ def _by_name(path: Path) -> str:
     return f"named '{suffix}', as pickles are" if suffix in _PICKLE_SUFFIXES and not weights else ""
 
 
+def _in_templates(path: Path) -> str:
+    """What is wrong with the chat templates that a tokenizer's file or a GGUF file brings along."""
+    try:
+        with path.open("rb") as stream:
+            if stream.read(len(gguf.MAGIC)) == gguf.MAGIC:
+                found = map(templates.look_at, gguf.chat_templates(path))
+                return next(filter(None, found), "")
+            if not templates.holds_templates(path.name):
+                return ""
+            stream.seek(0)
+            return templates.look_at_file(path.name, stream.read())
+    except ValueError as error:
+        raise BadArtefact(str(path), f"it is no whole GGUF file ({error})", "copy it again") from None
+    except OSError as error:
+        raise BadArtefact(str(path), f"it cannot be read: {error.strerror}", "mend its path or permissions") from None
+
+
 def _way(path: Path, found: str) -> str:
-    if found == arrays.OBJECT_ARRAY:
-        return _ARRAY_WAY
-    if found == archives.KERAS:
-        return _KERAS_WAY
-    if found == archives.BOMB:
-        return _BOMB_WAY
-    if found in {archives.BROKEN, archives.TOO_MUCH}:
-        return _ARCHIVE_WAY
-    return _TORCH_WAY if found in _TORCH_FINDS or path.suffix.lower() in _TORCH_SUFFIXES else _OTHER_WAY
+    if found.startswith((templates.ESCAPE, templates.UNREADABLE)):
+        return _TEMPLATE_WAY
+    torch = found in _TORCH_FINDS or path.suffix.lower() in _TORCH_SUFFIXES
+    return _WAYS.get(found) or (_TORCH_WAY if torch else _OTHER_WAY)
