@@ -111,10 +111,10 @@ def test_a_version_that_cannot_be_served_changes_nothing_and_is_told(home: Path)
 
 
 def test_nothing_is_kept_where_there_is_no_room_or_no_wish(home: Path) -> None:
-    for number, option in enumerate(({"keep_warm": 0}, {"max_loaded": 1, "models": None})):
+    for number, option in enumerate(("keep_warm: 0", "max_loaded: 1")):
         wanted = 2 + number % 2
         file = home.parent / f"{number}.yaml"
-        file.write_text(f"{next(iter(option))}: {next(iter(option.values()))}\nmodels: [{{name: m, source: m@prod}}]\n")
+        file.write_text(f"{option}\nmodels: [{{name: m, source: m@prod}}]\n")
         with RunningServer("-f", str(file), home=home) as server, Store(home) as store:
             assert infer(server.url, "m", ROWS).status_code == 200
             store.alias("m", "prod", wanted)
