@@ -13,6 +13,7 @@ from pumice.db.schema import (
     store_loose,
     store_packs,
     store_pins,
+    store_served,
     store_sessions,
     store_uses,
     store_versions,
@@ -190,7 +191,8 @@ def sessions(connection: Connection) -> dict[str, float]:
 
 
 def end(connection: Connection, session: str) -> None:
-    """Forget a session and its pins."""
+    """Forget a session, its pins, and what it served."""
+    connection.execute(delete(store_served).where(store_served.c.session == session))
     connection.execute(delete(store_pins).where(store_pins.c.session == session))
     connection.execute(delete(store_sessions).where(store_sessions.c.id == session))
 

@@ -196,6 +196,19 @@ store_sessions = Table(
 )
 """Pushes and pulls that are under way, each with the moment (s since 1970) until which it is alive."""
 
+store_served = Table(
+    "store_served",
+    metadata,
+    Column("session", String(36), primary_key=True),
+    Column("model", String(128), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("name", String, nullable=False),
+    Column("place", String, nullable=False),
+    Column("since", Float, nullable=False),
+    Index("store_served_version", "model", "version"),
+)
+"""Versions that a process has in memory, each as long as its session lives."""
+
 store_pins = Table(
     "store_pins",
     metadata,

@@ -109,7 +109,7 @@ class Sources:
             return self.look(settings)
         self.look(settings)  # what cannot be served need not be read
         with self._store() as store:
-            held = store.hold(settings.source)
+            held = store.hold(settings.source, served_as=settings.name)
         return Located(*_described(settings, held.manifest), held)
 
     def watch(self) -> StoreWatch:

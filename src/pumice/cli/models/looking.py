@@ -171,6 +171,7 @@ def _pairs(shown: Shown) -> list[tuple[str, str]]:
         *((key, _cell(value)) for key, value in spec.items()),
         *manifest.tensors.items(),
         ("made from", parents),
+        *(("served", f"as {at.name} by {at.place}, since {time_text(at.since)}") for at in shown.served),
         ("made into", ", ".join(shown.children)),
         *((f"file {file.path}", size_text(file.size)) for file in manifest.files),
         *(("signed", _signed(line)) for line in shown.signed),

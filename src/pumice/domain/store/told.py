@@ -28,6 +28,20 @@ class SignatureLine(msgspec.Struct, frozen=True, kw_only=True):
     problem: str
 
 
+class ServedAt(msgspec.Struct, frozen=True, kw_only=True):
+    """A process that has a version in memory.
+
+    Attributes:
+        name: Name under which it serves it.
+        place: The process and its machine.
+        since: Since when (s since 1970).
+    """
+
+    name: str
+    place: str
+    since: float
+
+
 class Shown(msgspec.Struct, frozen=True, kw_only=True):
     """All that is known of a version.
 
@@ -38,6 +52,7 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True):
         children: Versions that were made from it.
         history: The last lines of the model's journal, the newest first.
         signed: Who signed what of it.
+        served: Where it is served now, or kept in memory to be.
     """
 
     record: VersionRecord
@@ -46,6 +61,7 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True):
     children: list[str]
     history: list[Move]
     signed: list[SignatureLine]
+    served: list[ServedAt]
 
 
 class Lineage(msgspec.Struct, frozen=True, kw_only=True):

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from pumice.domain.store.manifest import VersionManifest
 from pumice.domain.store.records import VersionRecord
+from pumice.service.store.serving import ServedLease
 from pumice.store.memory import MemoryFile
 
 
@@ -21,6 +22,7 @@ class HeldVersion:
         record: The version.
         manifest: What its digest stands for.
         files: Its files; their descriptors are closed with it.
+        lease: Says that it is served; ended with it.
 
     Attributes:
         record: The version.
@@ -28,13 +30,17 @@ class HeldVersion:
         files: Its files in memory, in the order of the manifest.
     """
 
-    def __init__(self, record: VersionRecord, manifest: VersionManifest, files: Sequence[MemoryFile]) -> None:
+    def __init__(
+        self, record: VersionRecord, manifest: VersionManifest, files: Sequence[MemoryFile], lease: ServedLease
+    ) -> None:
         self.record = record
         self.manifest = manifest
         self.files = tuple(files)
+        self._lease = lease
 
     def close(self) -> None:
         """Give the memory back; replicas that have the files open keep them."""
         for file in self.files:
             os.close(file.fd)
         self.files = ()
+        self._lease.close()

@@ -25,6 +25,7 @@ from pumice.service.store.checking import Check
 from pumice.service.store.holding import HeldVersion
 from pumice.service.store.lineage import trace
 from pumice.service.store.lookup import known, resolve
+from pumice.service.store.serving import served_at
 from pumice.service.store.transfer import Transfer
 from pumice.service.store.trust import Guard
 from pumice.service.store.types import Lineage, Progress, PushWish, Shown, Verified
@@ -121,18 +122,23 @@ class Store:
         """
         return self._transfer.pull(ref, Path(folder).expanduser(), progress)
 
-    def hold(self, ref: str, progress: Progress = _silent) -> HeldVersion:
+    def hold(self, ref: str, progress: Progress = _silent, *, served_as: str = "") -> HeldVersion:
         """Bring the files of a version into memory, each byte checked on its way, for a process that serves them.
 
+        Args:
+            ref: The version.
+            progress: Told how far it is.
+            served_as: Name under which it is served.
+
         Returns:
-            The version; the caller closes it.
+            The version; the caller closes it. Until then it is not deleted.
 
         Raises:
             Tampered: Stored bytes have changed; nothing stays in memory.
             VersionNotFound: There is no such version.
             StorageFailed: Something could not be read, or there is no memory for it.
         """
-        return self._transfer.load(ref, progress)
+        return self._transfer.load(ref, progress, served_as or parse_ref(ref).model)
 
     def models(self) -> list[ModelSummary]:
         """Every model with its newest version, by name."""
@@ -192,6 +198,7 @@ class Store:
                 children=[str(Ref(model, version)) for model, version in children],
                 history=versions.history(connection, record.model, _HISTORY),
                 signed=signed,
+                served=served_at(connection, self._layout, self._clock(), record),
             )
 
     def at(self, ref: str, moment: float) -> Move:
@@ -260,7 +267,7 @@ class Store:
         Raises:
             BadSetting: The reference has no number.
             VersionNotFound: There is no such version.
-            VersionInUse: An alias points to it, or another version was made from it.
+            VersionInUse: An alias points to it, another version was made from it, or it is served.
         """
         parsed = parse_numbered(ref)
         with self._changing(parsed.model) as connection:
@@ -271,6 +278,8 @@ class Store:
                     raise VersionInUse(ref, f"the alias '{alias}' points to it", "move the alias first")
             for model, version in versions.children(connection, record.model, record.version):
                 raise VersionInUse(ref, f"'{Ref(model, version)}' was made from it", "delete that first")
+            for at in served_at(connection, self._layout, self._clock(), record):
+                raise VersionInUse(ref, f"{at.place} serves it as '{at.name}'", "unload it there first")
             packs.loosen(connection, record.model, record.version)
             versions.delete_version(connection, record.model, record.version)
             note(connection, Step("delete", record.model, "", record.version, None), self._mover(reason))

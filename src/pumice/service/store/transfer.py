@@ -22,6 +22,7 @@ from pumice.service.store.aliases import Mover, Step, note
 from pumice.service.store.describing import describe
 from pumice.service.store.holding import HeldVersion
 from pumice.service.store.lookup import resolve
+from pumice.service.store.serving import ServedLease
 from pumice.service.store.trust import Guard
 from pumice.service.store.types import Progress, PushWish
 from pumice.store.layout import Layout, sync_folder
@@ -131,13 +132,18 @@ class Transfer:
                 shutil.rmtree(part, ignore_errors=True)
         return record
 
-    def load(self, ref: str, progress: Progress) -> HeldVersion:
+    def load(self, ref: str, progress: Progress, served_as: str) -> HeldVersion:
         """Bring a version's files into memory; see `Store.hold`."""
         with self.session() as session, PackReader(self._layout) as reader:
             record = self.hold(session, ref)
             manifest = self.manifest(session, reader, record)
-            files = load_files(manifest.files, session, reader, _Counter(progress, manifest.size))
-        return HeldVersion(record, manifest, files)
+            lease = ServedLease(self._engine, self._layout, self._clock, record, served_as)
+            try:
+                files = load_files(manifest.files, session, reader, _Counter(progress, manifest.size))
+            except BaseException:
+                lease.close()
+                raise
+        return HeldVersion(record, manifest, files, lease)
 
     def hold(self, session: Session, ref: str) -> VersionRecord:
         """Resolve a reference, and keep the version's packs as long as the session lives."""
