@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mmap
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -42,8 +43,8 @@ def open_session(config: EngineConfig) -> tuple[Any, dict[str, Parameter]]:
     chosen = choose(config.provider, onnxruntime.get_available_providers())
     providers = runtime_providers(chosen, config.device, of_providers)
     made = _session_options(onnxruntime, config, options)
-    if config.held and weights:
-        _hand_over(made, path.parent, weights)
+    # ONNX Runtime looks into the memory until the session is made, and keeps no reference
+    kept = _hand_over(made, path.parent, weights) if config.held and weights else []
     try:
         # without enable_fallback=0 it prints, and goes on with another provider than the one asked for
         session = onnxruntime.InferenceSession(config.path, made, providers, enable_fallback=0)
@@ -56,6 +57,7 @@ def open_session(config: EngineConfig) -> tuple[Any, dict[str, Parameter]]:
             "own operators as trust.custom_ops in the server's settings"
         )
         raise BadArtefact(config.path, f"ONNX Runtime cannot load it: {problem}", mend) from error
+    del kept
     real = settle(config.provider, chosen, session.get_providers())
     return session, {"provider": real, "device": config.device, "threads": config.threads}
 
@@ -92,15 +94,20 @@ def runtime_errors() -> tuple[type[Exception], ...]:
     )
 
 
-def _hand_over(options: Any, folder: Path, names: Iterable[str]) -> None:
-    """Give ONNX Runtime the files with weights as memory: it opens none that is a link out of the model's folder."""
-    maps = {}
-    for name in names:
+def _hand_over(options: Any, folder: Path, names: Iterable[str]) -> list[mmap.mmap | bytes]:
+    """Give ONNX Runtime the files with weights as memory: it opens none that is a link out of the model's folder.
+
+    Returns:
+        The memory, to be kept until the session is made.
+    """
+    ordered = sorted(names)
+    maps: list[mmap.mmap | bytes] = []
+    for name in ordered:
         with (folder / name).open("rb") as file:
-            maps[name] = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    options.add_external_initializers_from_files_in_memory(
-        list(maps), list(maps.values()), [len(view) for view in maps.values()]
-    )
+            empty = not os.fstat(file.fileno()).st_size
+            maps.append(b"" if empty else mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+    options.add_external_initializers_from_files_in_memory(ordered, maps, [len(view) for view in maps])
+    return maps
 
 
 def _session_options(onnxruntime: Any, config: EngineConfig, options: OnnxOptions) -> Any:

@@ -30,8 +30,14 @@ def import_openvino() -> Any:
     return openvino
 
 
-def read_model(openvino: Any, core: Any, path: Path) -> Any:
+def read_model(openvino: Any, core: Any, path: Path, *, held: bool = False) -> Any:
     """Read a file; tensors that NumPy has no type for (BF16) become FP32 at the border.
+
+    Args:
+        openvino: The library.
+        core: Its core.
+        path: The file.
+        held: Its folder has nothing in it but links that the server has made.
 
     Raises:
         BadArtefact: It is no `.xml` or `.onnx` that OpenVINO can read, or its weights are not where they should be.
@@ -40,9 +46,9 @@ def read_model(openvino: Any, core: Any, path: Path) -> Any:
     refuse_unsafe(path)
     suffix = path.suffix.lower()
     if suffix == ".xml":
-        _check_ir(path)
+        _check_ir(path, held=held)
     elif suffix == ".onnx":
-        check_external_data(path)
+        check_external_data(path, held=held)
     else:
         raise BadArtefact(str(path), "it is no .xml of OpenVINO and no .onnx", "convert it with openvino.convert_model")
     try:
@@ -110,14 +116,14 @@ def _settings(core: Any, device: str, config: EngineConfig, options: OpenvinoOpt
     return settings | {"INFERENCE_PRECISION_HINT": _PRECISIONS[options.dtype]}
 
 
-def _check_ir(path: Path) -> None:
+def _check_ir(path: Path, *, held: bool) -> None:
     with path.open("rb") as file:
         head = file.read(64).lstrip(b"\xef\xbb\xbf \t\r\n")
     if not head.startswith((b"<?xml", b"<net")):
         raise BadArtefact(str(path), "it is no XML", "save it with openvino.save_model")
     weights = path.with_suffix(".bin")
     if weights.exists():
-        if not weights.resolve().is_relative_to(path.parent.resolve()):
+        if not held and not weights.resolve().is_relative_to(path.parent.resolve()):
             raise BadArtefact(str(weights), "it is a link that leads out of the model's folder", "copy the file there")
         refuse_unsafe(weights)
 

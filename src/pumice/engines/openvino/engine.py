@@ -40,7 +40,7 @@ class OpenvinoEngine(Engine):
         openvino = import_openvino()
         options = read_options(OpenvinoOptions, config.manifest.options)
         core = openvino.Core()
-        model = read_model(openvino, core, Path(config.path))
+        model = read_model(openvino, core, Path(config.path), held=config.held)
         found = Signature(
             inputs=[_tensor(port, f"input_{index}", config.path) for index, port in enumerate(model.inputs)],
             outputs=[_tensor(port, f"output_{index}", config.path) for index, port in enumerate(model.outputs)],
