@@ -107,8 +107,8 @@ class Sources:
         """
         if stored_ref(settings.source) is None:
             return self.look(settings)
-        self.look(settings)  # what cannot be served need not be read
         with self._store() as store:
+            _described(settings, store.show(settings.source).manifest)  # what cannot be served need not be read
             held = store.hold(settings.source, served_as=settings.name)
         return Located(*_described(settings, held.manifest), held)
 
