@@ -45,13 +45,14 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def own_modules() -> Iterator[None]:
-    """Whatever a test imports is forgotten behind it."""
-    finders, modules, paths = list(sys.meta_path), set(sys.modules), list(sys.path)
+def own_modules(tmp_path: Path) -> Iterator[None]:
+    """The models' own modules are forgotten behind a test."""
+    finders, paths = list(sys.meta_path), list(sys.path)
     yield
     sys.meta_path[:], sys.path[:] = finders, paths
-    for name in set(sys.modules) - modules:
-        del sys.modules[name]
+    for name, module in list(sys.modules.items()):
+        if str(getattr(module, "__file__", None) or "").startswith(str(tmp_path)):
+            del sys.modules[name]
 
 
 def answer(folder: Path, reference: str = "scale_model:Scale") -> float:
@@ -69,6 +70,7 @@ def test_the_module_goes_in_with_what_it_imports_and_nothing_else(store: Store, 
     assert paths_of(store, "m") == ["helper_of_scale.py", "manifest.json", "requirements.txt", "scale_model.py"]
     manifest = store.show("m").manifest
     assert (record.format, manifest.entry, manifest.spec.model) == ("python", "", "scale_model:Scale")
+    assert manifest.tensors == {"input x": "FP32 [-1, 4]", "output y": "FP32 [-1, 4]"}
     assert manifest.environment["numpy"] == np.__version__
     assert manifest.environment["source"].startswith("sha256:")
     assert store.push("scale_model:Scale", "m").digest == record.digest, "equal code is an equal version"
@@ -161,3 +163,32 @@ def test_what_cannot_go_in_is_refused(store: Store, workplace: Path, tmp_path: P
     with pytest.raises(BadArtefact, match="no Python"):
         store.push("fast_package:Scale", "m")
     assert store.models() == []
+
+
+def test_looking_for_the_signature_lets_the_code_do_nothing(store: Store, workplace: Path, home: Path) -> None:
+    home.mkdir(exist_ok=True)
+    (home / "signing.key").write_text("secret")
+    attacks = f"""
+import pathlib, socket
+done = []
+for attack in (
+    lambda: pathlib.Path({str(workplace / "marker")!r}).write_text("hostile"),
+    lambda: pathlib.Path({str(workplace / ".env")!r}).read_text(),
+    socket.socket,
+):
+    try:
+        done.append(attack())
+    except PermissionError:
+        pass
+NAME = "x" if not done else "escaped"
+"""
+    (workplace / "hostile_model.py").write_text(attacks + MODEL.replace('"x", "FP32"', 'NAME, "FP32"'))
+    store.push("hostile_model:Scale", "m")
+    assert list(store.show("m").manifest.tensors) == ["input x", "output y"]
+    assert not (workplace / "marker").exists()
+
+
+def test_code_that_cannot_be_imported_here_is_stored_without_a_signature(store: Store, workplace: Path) -> None:
+    (workplace / "other_model.py").write_text("import no_such_library_anywhere\n" + MODEL)
+    store.push("other_model:Scale", "m")
+    assert store.show("m").manifest.signature is None

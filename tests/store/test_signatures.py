@@ -7,8 +7,10 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+import skops.io
 import torch
 from onnx import TensorProto, helper
+from sklearn.linear_model import LogisticRegression
 
 from pumice import Store
 from pumice.domain.errors import BadArtefact
@@ -111,3 +113,14 @@ def test_what_the_manifest_says_comes_first_and_what_cannot_be_served_is_stored(
     onnx.save(helper.make_model(graph), tmp_path / "other.onnx")
     store.push(tmp_path / "other.onnx", "m")
     assert store.show("m").manifest.signature is None
+
+
+def test_an_estimator_is_loaded_for_it(store: Store, tmp_path: Path) -> None:
+    rows = np.random.default_rng(7).normal(size=(20, 3))
+    skops.io.dump(LogisticRegression().fit(rows, rows[:, 0] > 0), tmp_path / "model.skops")
+    store.push(tmp_path / "model.skops", "m")
+    assert store.show("m").manifest.tensors == {
+        "input x": "FP64 [-1, 3]",
+        "output label": "BOOL [-1]",
+        "output probabilities": "FP64 [-1, 2]",
+    }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -19,14 +20,26 @@ SOURCE = "source"
 """Key of an environment: the digest of a model's code."""
 
 
-def files_of_class(reference: str) -> tuple[list[SourceFile], dict[str, str]]:
+@dataclass(frozen=True, slots=True)
+class Archived:
+    """The files of a Python model.
+
+    Attributes:
+        files: All of them, ordered by path.
+        code: Those of its code.
+        environment: Installed packages with their versions, and `SOURCE`.
+    """
+
+    files: list[SourceFile]
+    code: list[SourceFile]
+    environment: dict[str, str]
+
+
+def files_of_class(reference: str) -> Archived:
     """The files of a model that is a class and nothing else: its code, and a manifest that names it.
 
     Args:
         reference: ``module:Class``, looked up as `pumice serve` does.
-
-    Returns:
-        The files, ordered by path, and the environment: installed packages with their versions, and `SOURCE`.
 
     Raises:
         BadArtefact: There is no such class, or its code cannot be taken along.
@@ -36,18 +49,13 @@ def files_of_class(reference: str) -> tuple[list[SourceFile], dict[str, str]]:
     return with_code(reference, [made_file(MANIFEST_NAME, manifest)], None)
 
 
-def with_code(
-    reference: str, files: Sequence[SourceFile], folder: Path | None
-) -> tuple[list[SourceFile], dict[str, str]]:
+def with_code(reference: str, files: Sequence[SourceFile], folder: Path | None) -> Archived:
     """Add what a model's class needs to the files of its folder.
 
     Args:
         reference: ``module:Class``.
         files: Files of the folder.
         folder: The folder; it may hold the class, or just its weights.
-
-    Returns:
-        As `files_of_class`.
 
     Raises:
         BadArtefact: There is no such class, its code cannot be taken along, or a file of it would lie where another is.
@@ -65,8 +73,9 @@ def with_code(
             raise BadArtefact(str(place), problem, "rename one of them, or move the code into the folder")
         refuse_unsafe(place)
         taken[path] = single_file(place, place.parents[path.count("/")])
-    files = sorted(taken.values(), key=lambda file: file.path)
-    return files, code.requires | {SOURCE: _digest([taken[path] for path in sorted(code.files)])}
+    own_files = [taken[path] for path in sorted(code.files)]
+    every = sorted(taken.values(), key=lambda file: file.path)
+    return Archived(every, own_files, code.requires | {SOURCE: _digest(own_files)})
 
 
 def _digest(files: Sequence[SourceFile]) -> str:

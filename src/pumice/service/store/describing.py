@@ -15,7 +15,8 @@ from pumice.domain.signature import Signature
 from pumice.engines.registry import engine_class
 from pumice.engines.safety import check_external_data, refuse_unsafe
 from pumice.engines.source import BESIDE_SUFFIX, MANIFEST_NAME, resolve_source, resolve_stored
-from pumice.service.store.code import files_of_class, with_code
+from pumice.service.store.code import Archived, files_of_class, with_code
+from pumice.service.store.inspecting import signature_of_code, signature_of_file
 from pumice.store.tree import SourceFile, files_of, single_file
 
 _PYTHON = "python"
@@ -79,8 +80,7 @@ def _folder(source: str, place: Path) -> Described:
     path, spec = _known(source, place, place / MANIFEST_NAME)
     spec = _relative(spec, place)
     if spec.format == _PYTHON:
-        files, environment = with_code(spec.model, files, place)
-        return Described(files, "", spec, spec.signature, environment)
+        return _python(spec, with_code(spec.model, files, place))
     return Described(files, _inside(path, place), spec, _signature(path, spec))
 
 
@@ -99,8 +99,12 @@ def _code(source: str) -> Described:
     _, spec = resolve_source(source)
     if spec.format != _PYTHON:
         raise BadArtefact(source, "it has no files", "give the path of a model's file or folder, or module:Class")
-    files, environment = files_of_class(source)
-    return Described(files, "", msgspec.structs.replace(spec, model=source), None, environment)
+    return _python(msgspec.structs.replace(spec, model=source), files_of_class(source))
+
+
+def _python(spec: Manifest, archived: Archived) -> Described:
+    signature = spec.signature or signature_of_code(spec.model, archived.code)
+    return Described(archived.files, "", spec, signature, archived.environment)
 
 
 def _signature(path: Path, spec: Manifest) -> Signature | None:
@@ -108,7 +112,7 @@ def _signature(path: Path, spec: Manifest) -> Signature | None:
     if spec.signature is not None or not spec.format or not path.is_file():
         return spec.signature
     try:
-        return engine_class(spec.format).peek(path)
+        return engine_class(spec.format).peek(path) or signature_of_file(path, spec.format)
     except PumiceError:
         return None
 
