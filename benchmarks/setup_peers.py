@@ -15,7 +15,7 @@ from pathlib import Path
 
 from benchmarks import paths
 
-PEERS = ("fastapi", "fastapi_batcher", "litserve", "mosec", "triton", "bentoml")
+PEERS = ("fastapi", "fastapi_batcher", "litserve", "mosec", "triton", "bentoml", "mlflow")
 TORCH = "torch==2.13.0"
 """Installed first and alone: later packages then keep it, and a CPU build is taken where the index has one."""
 SYSTEM_PYTHON = os.environ.get("BENCH_TRITON_PYTHON", "/usr/bin/python3")

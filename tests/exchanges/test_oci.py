@@ -299,7 +299,7 @@ def test_one_of_several_is_named_by_its_tag(store: Store, pack: Pack) -> None:
         import_model(store, source)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_any_change_of_a_document_is_refused_or_harmless(
     store: Store, tmp_path_factory: pytest.TempPathFactory, data: st.DataObject

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pumice.domain.errors import MalformedInput
@@ -20,6 +20,7 @@ BOMB = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
 )
 
 
+@settings(max_examples=60, deadline=None)
 @given(value=PLAIN)
 def test_plain_values_come_back(value: Any) -> None:
     try:
@@ -30,6 +31,7 @@ def test_plain_values_come_back(value: Any) -> None:
     assert load_yaml(written, "it") == wanted == value
 
 
+@settings(max_examples=60, deadline=None)
 @given(text=st.text(alphabet="ab:-[]{}&*!|>'\"#\n ?,%@`\t0", max_size=200))
 def test_any_text_is_read_or_refused(text: str) -> None:
     try:

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 import msgspec
 
+from pumice.domain.model import Manifest
 from pumice.domain.store.manifest import VersionManifest
 from pumice.domain.store.records import VersionRecord
 
@@ -34,6 +35,7 @@ class Arrival(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         name: Name of the model there; empty: it has none.
         entry: The file that is stored with what it needs; empty: the folder is stored whole.
+        manifest: What is known of it, where none of its files is a ``manifest.json``.
         origin: Where it comes from, for the recipe of the version.
         digests: SHA-256 in hex that files must have, by path; files that are not named here are not held to one.
         aliases: Aliases that it has there.
@@ -42,6 +44,7 @@ class Arrival(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str = ""
     entry: str = ""
+    manifest: Manifest | None = None
     origin: dict[str, Any]
     digests: dict[str, str] = msgspec.field(default_factory=dict)
     aliases: tuple[str, ...] = ()
@@ -103,7 +106,7 @@ class Exchange(abc.ABC):
 
     @abc.abstractmethod
     def fetch(self, source: str, folder: Path, progress: Progress) -> Arrival:
-        """Lay the files of a model down in an empty folder, with a ``manifest.json`` of what is known of it.
+        """Lay the files of a model down in an empty folder, as they are.
 
         Nothing that came with the model is run. The caller looks into the files and stores them.
 

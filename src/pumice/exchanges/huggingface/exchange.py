@@ -6,10 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from pumice.domain.errors import BadArtefact, MalformedInput, StorageFailed
-from pumice.domain.model import Manifest
 from pumice.domain.trust.statements import SIGNATURE_FILE
 from pumice.exchanges.base import Arrival, Exchange, Parcel, Progress, Sent
 from pumice.exchanges.folders import files_below, landing, lay_down
@@ -60,13 +57,11 @@ class HuggingFace(Exchange):
         hub = _hub(place)
         try:
             found = files_below(place, place.parent.parent if hub else place, _SKIPPED)
-            spare = _spare(found)
+            spare = _spare(found) if SIGNATURE_FILE not in found else []
             files = Files({path: file for path, file in found.items() if path not in spare})
             card = _card(files)
             manifest = None if MANIFEST in files.paths else read_manifest(files, card)
             _lay_down(files.paths, card, folder, progress)
-            if manifest is not None:
-                (folder / MANIFEST).write_bytes(_encoded(manifest))
         except OSError as error:
             raise StorageFailed(source, error.strerror or str(error)) from error
         code = remote_code(files)
@@ -74,7 +69,8 @@ class HuggingFace(Exchange):
         origin |= {"card": {key: card.data[key] for key in _KEPT_OF_CARD if key in card.data}} if card.data else {}
         origin |= {"left_out": spare} if spare else {}
         origin |= {"remote_code": code} if code else {}
-        return Arrival(name=_name(hub, place), origin=origin, notes=tuple(_notes(spare, code)))
+        notes = tuple(_notes(spare, code))
+        return Arrival(name=_name(hub, place), manifest=manifest, origin=origin, notes=notes)
 
     def send(self, parcel: Parcel, target: str, progress: Progress) -> Sent:
         """Write a version's files and its model card into a folder; see `Exchange.send`.
@@ -149,10 +145,6 @@ def _lay_down(files: Mapping[str, Path], card: Card, folder: Path, progress: Pro
     if card.original and CARD in files and card.original != _text_of(files[CARD]):
         (folder / CARD).unlink()  # it may be a link to the source's own
         (folder / CARD).write_text(card.original, encoding="utf-8", newline="")
-
-
-def _encoded(manifest: Manifest) -> bytes:
-    return msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n"
 
 
 def _notes(spare: list[str], code: Mapping[str, Any]) -> list[str]:

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from pumice.domain.errors import MalformedInput, StorageFailed, Tampered
+from pumice.domain.model import Manifest
 from pumice.domain.store.manifest import VersionManifest, decode_manifest, digest_of
 from pumice.domain.trust.statements import SIGNATURE_FILE
 from pumice.exchanges.base import Arrival, Exchange, Parcel, Progress, Sent
@@ -56,20 +57,14 @@ class Oci(Exchange):
         except OSError as error:
             raise StorageFailed(str(place), error.strerror or str(error)) from error
         version = _version(pack)
-        notes: list[str] = []
-        if version is None and _describe(pack, folder):
-            notes = (
-                ["its signature is left out: a manifest was added, which it does not cover"] if _signed(pack) else []
-            )
-        else:
-            _lay_down_signature(pack, folder)
+        _lay_down_signature(pack, folder)
         name = pack.config.descriptor.get("name")
         return Arrival(
             name=name if isinstance(name, str) else "",
             entry="" if version is None or (folder / MANIFEST).exists() else version.entry,
             origin=_origin(pack, version),
+            manifest=_described(pack, folder) if version is None else None,
             digests=unpacking.digests,
-            notes=tuple(notes),
         )
 
     def send(self, parcel: Parcel, target: str, progress: Progress) -> Sent:
@@ -131,24 +126,20 @@ def _digest(pack: Pack) -> str:
     return digest_of(found.data)
 
 
-def _signed(pack: Pack) -> list[bytes]:
-    return [one.data for one in pack.attachments if one.kind == media.SIGNATURE]
-
-
 def _lay_down_signature(pack: Pack, folder: Path) -> None:
     """Put the signature where the store looks for one: it is held against the files, and kept beside the store's."""
-    signatures = _signed(pack)
+    signatures = [one.data for one in pack.attachments if one.kind == media.SIGNATURE]
     if len(signatures) > 1:
         raise MalformedInput("attachments", f"{len(signatures)} signatures, of which one could be kept")
     if signatures and not (folder / SIGNATURE_FILE).exists():
         (folder / SIGNATURE_FILE).write_bytes(signatures[0])
 
 
-def _describe(pack: Pack, folder: Path) -> bool:
-    """Write the manifest of a pack that another tool made, unless it has one or nothing is known; tell if so."""
+def _described(pack: Pack, folder: Path) -> Manifest | None:
+    """What is known of a pack that another tool made; None if it says so itself, or nothing is known."""
     paths = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
     if MANIFEST in paths or not {"config.json", CARD} & paths.keys():
-        return False
+        return None
     card = read_card(paths[CARD].read_text(encoding="utf-8", errors="replace"), CARD) if CARD in paths else None
     manifest = read_manifest(Files(paths), card or Card({}, "", ""))
     told = pack.config.descriptor
@@ -157,9 +148,7 @@ def _describe(pack: Pack, folder: Path) -> bool:
         "description": manifest.description or _text(told.get("description")),
         "licence": manifest.licence or (" AND ".join(map(str, licences)) if isinstance(licences, list) else ""),
     }
-    manifest = msgspec.structs.replace(manifest, **known)
-    (folder / MANIFEST).write_bytes(msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n")
-    return True
+    return msgspec.structs.replace(manifest, **known)
 
 
 def _text(value: object) -> str:

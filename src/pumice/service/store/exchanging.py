@@ -17,8 +17,10 @@ import msgspec
 
 from pumice.config import load_settings
 from pumice.domain.errors import BadSetting, StorageFailed, UnsafeArtefact
+from pumice.domain.model import Manifest
 from pumice.domain.store.names import check_alias, check_model_name, is_left_out
 from pumice.domain.store.records import VersionRecord
+from pumice.domain.trust.statements import SIGNATURE_FILE
 from pumice.engines.discovery import engines_in_files
 from pumice.engines.registry import engine_class, engine_that_takes
 from pumice.engines.source import MANIFEST_NAME
@@ -100,7 +102,12 @@ def import_model(
         digests = {
             path: digest for path, digest in arrival.digests.items() if not any(map(is_left_out, path.split("/")))
         }
-        wish = PushWish(recipe={"import": origin}, reason=reason or f"imported from {source}", digests=digests)
+        wish = PushWish(
+            recipe={"import": origin},
+            reason=reason or f"imported from {source}",
+            spec=_unsaid(folder, arrival),
+            digests=digests,
+        )
         record = store.push(folder / arrival.entry, _model_name(name, arrival), wish, progress)
     wanted = [check_alias(alias) for alias in arrival.aliases] if aliases else []
     for alias in wanted:
@@ -139,6 +146,15 @@ def export_model(
     )
     sent = exchange.send(parcel, place, progress)
     return Exported(record=shown.record, form=exchange.name, place=sent.place, about=sent.about, notes=list(sent.notes))
+
+
+def _unsaid(folder: Path, arrival: Arrival) -> Manifest | None:
+    """Add what is known of a model to its files; where a signature covers them, it is told to the push instead."""
+    if arrival.manifest is None or (folder / SIGNATURE_FILE).exists():
+        return arrival.manifest
+    data = msgspec.json.format(msgspec.json.encode(arrival.manifest), indent=2)
+    (folder / MANIFEST_NAME).write_bytes(data + b"\n")
+    return None
 
 
 def _refuse_code(folder: Path) -> None:

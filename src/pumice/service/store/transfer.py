@@ -6,6 +6,7 @@ import platform
 import shutil
 import uuid
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine
@@ -58,6 +59,8 @@ class Transfer:
     def push(self, source: str, model: str, wish: PushWish, by: str, progress: Progress) -> VersionRecord:
         """Store a source as the next version of a model; see `Store.push`."""
         described = describe(source)
+        if wish.spec is not None:
+            described = replace(described, spec=wish.spec, entry=wish.spec.model, signature=wish.spec.signature)
         files, brought = take_signature(described.files)
         told = _Counter(progress, sum(file.size for file in files))
         with transaction(self._engine) as connection:

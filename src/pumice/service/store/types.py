@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from pumice.domain.model import Manifest
 from pumice.domain.store.told import Lineage, Shown, Verified
 
 __all__ = ["Lineage", "Progress", "PushWish", "Shown", "Verified"]
@@ -23,6 +24,7 @@ class PushWish(msgspec.Struct, frozen=True, kw_only=True):
         recipe: How it was made from them.
         reason: Why it is pushed, for the journal.
         drop_signature: Leave out the signature that lies in the folder, unchecked.
+        spec: What is known of the model, if its folder does not say it.
         digests: SHA-256 in hex that files must turn out to have, by path; else nothing is entered.
     """
 
@@ -30,4 +32,5 @@ class PushWish(msgspec.Struct, frozen=True, kw_only=True):
     recipe: dict[str, Any] = msgspec.field(default_factory=dict)
     reason: str = ""
     drop_signature: bool = False
+    spec: Manifest | None = None
     digests: dict[str, str] = msgspec.field(default_factory=dict)
