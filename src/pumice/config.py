@@ -209,6 +209,16 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         ),
     ] = 0
     max_loaded: Annotated[int, Meta(description="Most versions in memory; 0: no limit.", ge=0)] = 0
+    request_log: Annotated[
+        Literal["none", "ids"],
+        Meta(
+            description="What is written down of answers: `none`, or `ids`: the request's id, the model, its version "
+            "and digest, and the time, for `pumice models show --request-id`. Never what requests hold."
+        ),
+    ] = "none"
+    request_log_size: Annotated[
+        int, Meta(description="Answers that the request log keeps; older ones are deleted.", ge=1)
+    ] = 1_000_000
     keep_warm: Annotated[
         float,
         Meta(

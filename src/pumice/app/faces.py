@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from pumice.gateway.http.budget import Budget
     from pumice.gateway.http.hot.limits import HttpLimits
     from pumice.service.access.access import Access
-    from pumice.service.inference import Inference
+    from pumice.service.answers.log import AnswerLog
+    from pumice.service.catalog import Catalog
+    from pumice.service.inference import Inference, Observing
     from pumice.service.models import Models
     from pumice.service.shared_memory import Regions
     from pumice.service.store import Store
@@ -225,6 +227,30 @@ async def open_store(settings: Settings) -> AsyncIterator[OpenStore]:
         yield store
     finally:
         await store.close()
+
+
+@contextlib.asynccontextmanager
+async def make_inference(
+    settings: Settings, catalog: Catalog, observing: Observing | None = None
+) -> AsyncIterator[Inference]:
+    """The operation; one that notes who answered, if that is asked for."""
+    from pumice.service.inference import Inference
+
+    if settings.request_log == "none":
+        yield Inference(catalog, observing)
+        return
+    from pumice.service.answers.noting import NotedInference, Noter
+
+    def opened() -> AnswerLog:
+        from pumice.db import Place
+        from pumice.db.engine import open_database  # SQLAlchemy: in the thread that opens it
+        from pumice.service.answers.log import AnswerLog
+
+        return AnswerLog(open_database(Place(settings.home_path, settings.database)), settings.request_log_size)
+
+    noter = Noter(opened)
+    async with noter.writing():
+        yield NotedInference(catalog, noter, observing)
 
 
 def make_tasks(settings: Settings, inference: Inference) -> Tasks:

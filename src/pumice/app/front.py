@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from pumice.app.channel import Channel, ChannelLost
 from pumice.app.doorway import Entrance
-from pumice.app.faces import Parts, door, freeze, grpc_server, http_server, make_tasks, open_store
+from pumice.app.faces import Parts, door, freeze, grpc_server, http_server, make_inference, make_tasks, open_store
 from pumice.app.messages import (
     Attached,
     Begin,
@@ -40,7 +40,6 @@ from pumice.observe.logs import set_up_logs
 from pumice.observe.observed import Observation
 from pumice.observe.report import sum_up
 from pumice.service.catalog import Catalog
-from pumice.service.inference import Inference
 
 if TYPE_CHECKING:
     import uvicorn
@@ -74,7 +73,6 @@ class Front:
         self._connecting: set[asyncio.Task[object]] = set()
         self.catalog = Catalog()
         self.models = Mirror(self.catalog, self._channel)
-        self.inference = Inference(self.catalog, self)
 
     async def run(self, control: socket.socket) -> None:
         """Serve until the parent says stop."""
@@ -104,13 +102,17 @@ class Front:
 
     async def _serve(self) -> None:
         settings = self._settings
-        async with door(settings) as access, open_store(settings) as store:
-            tasks = make_tasks(settings, self.inference)
-            http = http_server(settings, Parts(self.inference, tasks, self.models, store, access))
+        async with (
+            door(settings) as access,
+            open_store(settings) as store,
+            make_inference(settings, self.catalog, self) as inference,
+        ):
+            tasks = make_tasks(settings, inference)
+            http = http_server(settings, Parts(inference, tasks, self.models, store, access))
             serving = await _start(http)
             entrance = Entrance(self._handoff, lambda connection: self._take(http, connection))
             await self._introduced.wait()
-            grpc = await grpc_server(settings, self.inference, self.models, access, shared=True)
+            grpc = await grpc_server(settings, inference, self.models, access, shared=True)
             await tasks.start()
             entrance.open()
             self._opened.set_result(None)

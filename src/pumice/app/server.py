@@ -82,6 +82,7 @@ class Server:
             freeze,
             grpc_server,
             http_server,
+            make_inference,
             make_regions,
             make_tasks,
             open_store,
@@ -89,15 +90,14 @@ class Server:
             url_of,
             write_announcement,
         )
-        from pumice.service.inference import Inference
 
         started = time.monotonic()
         settings = self._settings
         stop = stop_signals()
-        inference = Inference(catalog)
-        tasks = make_tasks(settings, inference)
         regions = make_regions(settings)
         async with contextlib.AsyncExitStack() as stack:
+            inference = await stack.enter_async_context(make_inference(settings, catalog))
+            tasks = make_tasks(settings, inference)
             if regions is not None:
                 stack.callback(regions.close)
             access = await stack.enter_async_context(door(settings))

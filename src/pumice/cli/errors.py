@@ -40,6 +40,7 @@ EXIT_CODES: Mapping[type[e.PumiceError], ExitCode] = MappingProxyType(
         e.LoadRefused: ExitCode.WRONG,
         e.NotFound: ExitCode.WRONG,
         e.KeyNotFound: ExitCode.WRONG,
+        e.RequestNotFound: ExitCode.WRONG,
         e.ModelNotFound: ExitCode.WRONG,
         e.TaskNotFound: ExitCode.WRONG,
         e.RegionNotFound: ExitCode.WRONG,

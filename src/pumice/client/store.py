@@ -13,7 +13,7 @@ from pumice.client.refusals import refusal
 from pumice.domain.store.difference import Difference
 from pumice.domain.store.names import Ref, parse_numbered, parse_ref
 from pumice.domain.store.records import ModelSummary, Move, VersionRecord
-from pumice.domain.store.told import Collected, Lineage, ModelList, Shown, Verified, VersionList
+from pumice.domain.store.told import Answered, AnsweredList, Collected, Lineage, ModelList, Shown, Verified, VersionList
 
 T = TypeVar("T")
 
@@ -36,6 +36,12 @@ def versions(link: Link, name: str) -> Flow[list[VersionRecord]]:
 def show(link: Link, ref: str) -> Flow[Shown]:
     """Fetch all that is known of a version."""
     return (yield from _ask(link, Call("GET", _version(ref)), Shown))
+
+
+def answered(link: Link, request_id: str) -> Flow[list[Answered]]:
+    """Fetch which versions answered a request."""
+    call = Call("GET", f"/api/requests/{quote(request_id, safe='')}")
+    return (yield from _ask(link, call, AnsweredList)).answers
 
 
 def at(link: Link, ref: str, moment: float) -> Flow[Move]:

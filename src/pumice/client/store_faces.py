@@ -10,7 +10,7 @@ from pumice.client.flow import Flow, Link
 from pumice.domain.store.difference import Difference
 from pumice.domain.store.names import DEFAULT_ALIAS
 from pumice.domain.store.records import ModelSummary, Move, VersionRecord
-from pumice.domain.store.told import Collected, Lineage, Shown, Verified
+from pumice.domain.store.told import Answered, Collected, Lineage, Shown, Verified
 
 
 class ServerStore:
@@ -38,6 +38,11 @@ class ServerStore:
     def show(self, ref: str) -> Shown:
         """All that is known of a version."""
         told: Shown = self._run(store.show(self._link, ref))
+        return told
+
+    def answered(self, request_id: str) -> list[Answered]:
+        """Which versions answered a request of this id, the last first."""
+        told: list[Answered] = self._run(store.answered(self._link, request_id))
         return told
 
     def at(self, ref: str, moment: float) -> Move:
@@ -106,6 +111,11 @@ class AsyncServerStore:
     async def show(self, ref: str) -> Shown:
         """All that is known of a version."""
         told: Shown = await self._run(store.show(self._link, ref))
+        return told
+
+    async def answered(self, request_id: str) -> list[Answered]:
+        """Which versions answered a request of this id, the last first."""
+        told: list[Answered] = await self._run(store.answered(self._link, request_id))
         return told
 
     async def at(self, ref: str, moment: float) -> Move:

@@ -242,5 +242,20 @@ store_heads = Table(
 )
 """The signed state of each name: its versions, aliases and journal; ``counter`` grows with every change."""
 
+answers = Table(
+    "answers",
+    metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("request", String, nullable=False),
+    Column("at", Float, nullable=False),
+    Column("name", String, nullable=False),
+    Column("version", String, nullable=False),
+    Column("source", String, nullable=False),
+    Column("ref", String, nullable=False),  # the stored version that it is; empty: it is not stored
+    Column("digest", String(64), nullable=False),
+    Index("answers_request", "request"),
+)
+"""Which version answered which request, for servers that write it down."""
+
 FIRST_ROWS: tuple[tuple[Table, dict[str, Any]], ...] = ((access_changes, {"count": 0}),)
 """Rows that are there from the beginning."""

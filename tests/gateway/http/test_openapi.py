@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from pumice.domain.errors import LoadRefused, PumiceError, VersionInUse
+from pumice.domain.errors import ExchangeFailed, LoadRefused, PumiceError, VersionInUse
 from pumice.gateway.http.app import HttpContext, all_endpoints
 from pumice.gateway.http.errors import STATUSES
 from pumice.gateway.http.hot.refusals import CODES
@@ -98,7 +98,7 @@ def test_errors_have_the_shape_of_their_path(document: Json) -> None:
 def test_statuses_are_those_of_the_table(document: Json) -> None:
     infer = document["paths"]["/v2/models/{model}/infer"]["post"]["responses"]
     # what is loaded from where, and what the store keeps, is no matter of inference
-    ours = {str(status) for kind, status in STATUSES.items() if kind not in (LoadRefused, VersionInUse)}
+    ours = {str(status) for kind, status in STATUSES.items() if kind not in (ExchangeFailed, LoadRefused, VersionInUse)}
     assert set(infer) == {"200"} | ours | set(map(str, CONNECTION))
     assert "retry-after" in infer["503"]["headers"]
     assert STATUSES[PumiceError] == 500

@@ -17,8 +17,9 @@ from pumice.domain.errors import PumiceError
 from pumice.domain.store.difference import Difference
 from pumice.domain.store.names import DEFAULT_ALIAS
 from pumice.domain.store.records import ModelSummary, Move, VersionRecord
-from pumice.domain.store.told import Collected, Lineage, Shown
+from pumice.domain.store.told import Answered, Collected, Lineage, Shown
 from pumice.service.access.audit import Act, Audit
+from pumice.service.answers.log import answered
 from pumice.service.store import Store
 from pumice.service.store.types import Progress
 
@@ -95,6 +96,14 @@ class Where(NamedTuple):
         else:
             with connect(self.url, TIMEOUT_S, self.api_key) as client:
                 yield client.store
+
+    def answered(self, request_id: str) -> list[Answered]:
+        """Which versions answered a request."""
+        if self.url is None:
+            with Store() as store:
+                return answered(store.engine, request_id)
+        with connect(self.url, TIMEOUT_S, self.api_key) as client:
+            return client.store.answered(request_id)
 
     def changing(self, what: str, target: Mapping[str, str], run: Callable[[Kept], T]) -> T:
         """Change something; a server writes it down itself."""

@@ -14,7 +14,7 @@ from pumice.cli.servers import ApiKeyOption
 from pumice.domain.errors import BadSetting, NotFound
 from pumice.domain.store.names import parse_ref
 from pumice.domain.store.records import Move, VersionRecord
-from pumice.domain.store.told import Lineage, Shown, SignatureLine
+from pumice.domain.store.told import Answered, Lineage, Shown, SignatureLine
 from pumice.domain.trust.policy import short
 from pumice.domain.trust.statements import FILES, PROVENANCE
 
@@ -47,7 +47,7 @@ def every(
 
 
 def show(
-    ref: RefArgument,
+    ref: Annotated[str | None, typer.Argument(metavar="[REF]", help="NAME, NAME@VERSION or NAME@ALIAS.")] = None,
     at: Annotated[
         str | None,
         typer.Option(
@@ -56,12 +56,21 @@ def show(
             help="What NAME@ALIAS meant then: like 2026-03-01T10:00, in local time unless it says.",
         ),
     ] = None,
+    request_id: Annotated[
+        str | None, typer.Option("--request-id", metavar="ID", help="Which version answered this request, if logged.")
+    ] = None,
     url: UrlOption = None,
     api_key: ApiKeyOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Tell all that is known of a version, or what an alias meant at a time."""
-    with Where(url, api_key).looking() as store:
+    """Tell all that is known of a version, what an alias meant at a time, or which version answered a request."""
+    where = Where(url, api_key)
+    if request_id is not None:
+        _show_answers(where.answered(request_id), as_json=json)
+        return
+    if ref is None:
+        raise BadSetting("REF", "nothing", "NAME, NAME@VERSION or NAME@ALIAS; or --request-id ID")
+    with where.looking() as store:
         if at is not None:
             _show_then(store, ref, _moment(at), as_json=json)
             return
@@ -112,6 +121,15 @@ def lineage(ref: RefArgument, url: UrlOption = None, api_key: ApiKeyOption = Non
     _print_lineage(found, "")
     for child in found.children:
         typer.echo(f"made from it: {child}")
+
+
+def _show_answers(answers: list[Answered], *, as_json: bool) -> None:
+    if as_json:
+        print_json({"answers": msgspec.to_builtins(answers)})
+        return
+    for answer in answers:
+        stored = f", which is {answer.ref}, digest {answer.digest}" if answer.ref else f" from {answer.source}"
+        typer.echo(f"{time_text(answer.at)}: {answer.name} version {answer.version}{stored}")
 
 
 def _show_versions(records: list[VersionRecord], *, as_json: bool) -> None:

@@ -18,7 +18,8 @@ PumiceError
 │   ├── ModelNotFound
 │   ├── TaskNotFound
 │   ├── RegionNotFound
-│   └── VersionNotFound
+│   ├── VersionNotFound
+│   └── RequestNotFound
 ├── VersionInUse               something else needs it
 ├── Tampered                   stored bytes have changed
 ├── Untrusted                  no trusted key signed it
@@ -74,7 +75,14 @@ from pumice.domain.errors.request import (
     Unsupported,
 )
 from pumice.domain.errors.setup import BadArtefact, BadSetting, MissingDependency, SetupError, UnsafeArtefact
-from pumice.domain.errors.store import ExchangeFailed, Tampered, Untrusted, VersionInUse, VersionNotFound
+from pumice.domain.errors.store import (
+    ExchangeFailed,
+    RequestNotFound,
+    Tampered,
+    Untrusted,
+    VersionInUse,
+    VersionNotFound,
+)
 
 __all__ = [
     "BadArtefact",
@@ -101,6 +109,7 @@ __all__ = [
     "PumiceError",
     "RateLimited",
     "RegionNotFound",
+    "RequestNotFound",
     "SetupError",
     "SignatureMismatch",
     "StorageFailed",

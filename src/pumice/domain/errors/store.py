@@ -33,6 +33,27 @@ class VersionNotFound(NotFound):
 
 
 @dataclass(eq=False)
+class RequestNotFound(NotFound):
+    """It was not written down which version answered a request.
+
+    Args:
+        request_id: The id that was asked for.
+    """
+
+    request_id: str
+    code = "request-not-found"
+    title = "Nothing is known of this request"
+
+    @property
+    def message(self) -> str:
+        """Name the id, and what has to be set."""
+        return (
+            f"request '{self.request_id}' is not in the log of answers: it has those of servers with "
+            "'request_log: ids', the newest 'request_log_size' of them"
+        )
+
+
+@dataclass(eq=False)
 class VersionInUse(PumiceError):
     """A change that would take away what something else needs.
 

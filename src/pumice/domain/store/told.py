@@ -124,6 +124,34 @@ class Collected(msgspec.Struct, frozen=True, kw_only=True):
     dry_run: bool
 
 
+class Answered(msgspec.Struct, frozen=True, kw_only=True):
+    """An answer that was given.
+
+    Attributes:
+        request: Id of the request; callers may choose it.
+        at: When (s since 1970).
+        name: Name of the model as it was served.
+        version: Its version.
+        source: What it was served from.
+        ref: The stored version that it is; empty: it is not stored.
+        digest: Digest of that version's manifest, in hex.
+    """
+
+    request: str
+    at: float
+    name: str
+    version: str
+    source: str
+    ref: str
+    digest: str
+
+
+class AnsweredList(msgspec.Struct, frozen=True):
+    """Answers to requests of one id, the last first."""
+
+    answers: list[Answered]
+
+
 class ModelList(msgspec.Struct, frozen=True):
     """Every model with its newest version, by name."""
 

@@ -25,6 +25,7 @@ STATUSES: Mapping[type[e.PumiceError], StatusCode] = MappingProxyType(
         e.LoadRefused: StatusCode.PERMISSION_DENIED,
         e.NotFound: StatusCode.NOT_FOUND,
         e.KeyNotFound: StatusCode.NOT_FOUND,
+        e.RequestNotFound: StatusCode.NOT_FOUND,
         e.ModelNotFound: StatusCode.NOT_FOUND,
         e.TaskNotFound: StatusCode.NOT_FOUND,
         e.RegionNotFound: StatusCode.NOT_FOUND,

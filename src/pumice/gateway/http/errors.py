@@ -34,6 +34,7 @@ STATUSES: Mapping[type[e.PumiceError], int] = MappingProxyType(
         e.LoadRefused: 403,
         e.NotFound: 404,
         e.KeyNotFound: 404,
+        e.RequestNotFound: 404,
         e.ModelNotFound: 404,
         e.TaskNotFound: 404,
         e.RegionNotFound: 404,

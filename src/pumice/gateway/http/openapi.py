@@ -71,6 +71,7 @@ _PARAMETERS: Mapping[str, Text] = {
         "版本：编号、指向它的别名，或 - 表示最新版本。",
     ),
     "alias": Text("An alias, such as prod.", "别名，如 prod。"),
+    "request_id": Text("Id of the request.", "请求标识。"),
     "key_id": Text("Id of the key.", "密钥标识。"),
     "region": Text("Name of the region of shared memory, percent-encoded.", "共享内存区域的名称（百分号编码）。"),
 }

@@ -61,6 +61,7 @@ class ServedVersion:
     Attributes:
         name: Name of the model.
         version: Its version.
+        source: What it is served from.
         profile: What a replica said of it; None until one has loaded.
         stats: Its counters.
         dormant: Whether it is not in memory, and its next request loads it.
@@ -86,6 +87,7 @@ class ServedVersion:
             raise BadSetting(f"model '{settings.name}'", "values left out", "settings filled by 'Settings.of_model'")
         self.name = settings.name
         self.version = settings.version
+        self.source = settings.source
         self.profile: Profile | None = None
         self.stats = stats or VersionStats()
         self.last_used = time.monotonic()

@@ -51,6 +51,7 @@ class Store:
 
     Attributes:
         by: Who changes something, for the journal.
+        engine: The database.
 
     Raises:
         BadArtefact: The database is damaged or of a newer Pumice.
@@ -66,14 +67,14 @@ class Store:
         clock: Callable[[], float] = time.time,
     ) -> None:
         settings = load_settings({"home": None if home is None else str(home), "database": database})
-        self._engine: Engine = open_database(Place(settings.home_path, settings.database))
-        self._reader = self._engine.execution_options(**READS)
+        self.engine: Engine = open_database(Place(settings.home_path, settings.database))
+        self._reader = self.engine.execution_options(**READS)
         self._layout = Layout(settings.home_path)
         self.home = settings.home_path
         self._clock = clock
         self.by = by or f"local:{getpass.getuser()}"
         self._guard = Guard.of(settings, self._reader, self._layout, clock)
-        self._transfer = Transfer(self._engine, self._layout, clock, self._guard)
+        self._transfer = Transfer(self.engine, self._layout, clock, self._guard)
 
     def __enter__(self) -> Self:
         return self
@@ -85,7 +86,7 @@ class Store:
 
     def close(self) -> None:
         """Close the database."""
-        self._engine.dispose()
+        self.engine.dispose()
 
     def push(
         self, source: str | Path, name: str, wish: PushWish | None = None, progress: Progress = _silent
@@ -309,7 +310,7 @@ class Store:
         Raises:
             StorageFailed: Something could not be deleted.
         """
-        return collect(self._engine, self._layout, dry_run=dry_run, clock=self._clock)
+        return collect(self.engine, self._layout, dry_run=dry_run, clock=self._clock)
 
     def verify(self, ref: str = "", progress: Progress = _silent) -> Verified:
         """Hold stored bytes against their digests.
@@ -322,11 +323,11 @@ class Store:
             VersionNotFound: There is no such version.
             StorageFailed: Something could not be read.
         """
-        check = Check(self._engine, self._layout, self._transfer, self._guard, progress)
+        check = Check(self.engine, self._layout, self._transfer, self._guard, progress)
         return check.version(ref) if ref else check.everything()
 
     def _changing(self, model: str) -> AbstractContextManager[Connection]:
-        return self._guard.heads.changing(self._engine, model, self._clock())
+        return self._guard.heads.changing(self.engine, model, self._clock())
 
     def _mover(self, reason: str) -> Mover:
         return Mover(self.by, self._clock(), reason)

@@ -13,9 +13,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from pumice.domain.access import Verb
-from pumice.domain.errors import BadSetting, MalformedInput, VersionNotFound
+from pumice.domain.errors import BadSetting, MalformedInput, RequestNotFound, VersionNotFound
 from pumice.domain.store.names import check_model_name, parse_ref
-from pumice.domain.store.told import Lineage, ModelList, VersionList
+from pumice.domain.store.told import Answered, AnsweredList, Lineage, ModelList, VersionList
 from pumice.gateway.http.context import HttpContext
 from pumice.gateway.http.endpoint import Endpoint, Handler
 from pumice.gateway.http.reading import actor_of, parameter, principal_of, query_of, read_json
@@ -46,6 +46,7 @@ def endpoints(context: HttpContext) -> Iterator[Endpoint]:
     yield Endpoint("GET", _ALIAS, Verb.READ, _told(store.alias), wire.ALIAS)
     yield Endpoint("PUT", _ALIAS, Verb.MANAGE, _told(store.set_alias), wire.SET_ALIAS)
     yield Endpoint("POST", f"{_ALIAS}/rollback", Verb.MANAGE, _told(store.rollback), wire.ROLLBACK)
+    yield Endpoint("GET", "/api/requests/{request_id}", Verb.READ, store.answers, wire.ANSWERS, narrow=True)
     yield Endpoint("POST", "/api/store/verify", Verb.MANAGE, store.verify_all, wire.VERIFY_ALL)
     yield Endpoint("POST", "/api/store/gc", Verb.MANAGE, store.collect, wire.COLLECT)
 
@@ -130,6 +131,15 @@ class _Store:
         name, alias = _name(request), parameter(request, "alias")
         return await self._change(request, lambda store: store.rollback(name, alias, wish.reason))
 
+    async def answers(self, request: Request) -> Response:
+        query_of(request, ())
+        request_id, may = parameter(request, "request_id"), principal_of(request).allows
+        found = await self._ask(lambda store: answered(store, request_id))
+        seen = [one for one in found if may(Verb.READ, one.name)]
+        if not seen:
+            raise RequestNotFound(request_id)
+        return json_reply(AnsweredList(seen))
+
     async def verify_all(self, request: Request) -> Response:
         query_of(request, ())
         return json_reply(await self._ask_alone(lambda store: store.verify()))
@@ -141,6 +151,13 @@ class _Store:
 
     async def _change(self, request: Request, work: Callable[[Store], T]) -> T:
         return await self._ask(work, actor_of(request))
+
+
+def answered(store: Store, request_id: str) -> list[Answered]:
+    """Ask the log of answers that lies beside a store."""
+    from pumice.service.answers.log import answered as find  # SQLAlchemy: in the thread that has opened the store
+
+    return find(store.engine, request_id)
 
 
 def _name(request: Request) -> str:

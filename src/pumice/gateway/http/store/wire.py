@@ -7,10 +7,18 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from pumice.domain.errors import MalformedInput, StorageFailed, Tampered, TooLarge, VersionInUse, VersionNotFound
+from pumice.domain.errors import (
+    MalformedInput,
+    RequestNotFound,
+    StorageFailed,
+    Tampered,
+    TooLarge,
+    VersionInUse,
+    VersionNotFound,
+)
 from pumice.domain.store.difference import Difference
 from pumice.domain.store.records import Move, VersionRecord
-from pumice.domain.store.told import Collected, Lineage, ModelList, Shown, Verified, VersionList
+from pumice.domain.store.told import AnsweredList, Collected, Lineage, ModelList, Shown, Verified, VersionList
 from pumice.gateway.http.endpoint import Answer, Doc, Text
 
 Why = Annotated[str, Meta(max_length=2000, pattern=r"^[^\x00]*$")]
@@ -120,6 +128,12 @@ ROLLBACK = Doc(
     RollbackWish,
     {"reason": "worse on short texts"},
     body_optional=True,
+)
+ANSWERS = Doc(
+    _GROUP,
+    Text("Which version gave the answer to a request", "某个请求由哪个版本回答"),
+    {200: Answer(AnsweredList, Text("The last answer first.", "最近的回答在前。"))},
+    (MalformedInput, RequestNotFound, StorageFailed),
 )
 VERIFY_ALL = Doc(
     _GROUP,
