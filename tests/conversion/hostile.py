@@ -172,7 +172,8 @@ def fill(source: str, out: str) -> None:
     number = 0
     while True:
         number += 1
-        (Path(out) / f"file{number % 7}").open("ab").write(bytes(1 << 20))
+        folder = (out, os.environ["TMPDIR"])[number % 2]
+        (Path(folder) / f"file{number % 7}").open("ab").write(bytes(1 << 20))
 
 
 def scatter(source: str, out: str) -> None:

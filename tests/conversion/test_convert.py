@@ -133,6 +133,17 @@ def test_whole_modules_need_consent_and_then_run_in_the_sandbox(tmp_path: Path, 
     assert not marker.exists()
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_of_torchscript_only_the_weights_are_taken(tmp_path: Path) -> None:
+    module = torch.nn.Linear(3, 2)
+    torch.jit.script(module).save(str(tmp_path / "model.pt"))  # type: ignore[no-untyped-call]
+    with pytest.raises(UnsafeArtefact, match=r"OUT\.safetensors"):
+        converted(tmp_path / "model.pt")
+    found = converted(tmp_path / "model.pt", tmp_path / "weights.safetensors")
+    assert found.notes == ["the code of the TorchScript is not in the file: only its weights are"]
+    assert same(tmp_path / "weights.safetensors", module.state_dict())
+
+
 @pytest.fixture
 def listening() -> Iterator[int]:
     with socket.create_server(("127.0.0.1", 0)) as listener:

@@ -82,17 +82,23 @@ def test_the_module_goes_in_with_what_it_imports_and_nothing_else(store: Store, 
     assert before["source"] != after["source"]
 
 
-def test_two_versions_of_one_module_live_side_by_side(store: Store, workplace: Path, tmp_path: Path) -> None:
+def test_two_versions_of_one_module_are_served_side_by_side(store: Store, workplace: Path, home: Path) -> None:
     store.push("scale_model:Scale", "m")
     (workplace / "helper_of_scale.py").write_text("FACTOR = 3\n")
     store.push("scale_model:Scale", "m")
     (workplace / "helper_of_scale.py").write_text("FACTOR = 5\n")
+    with RunningServer("one=m@1", "two=m@2", home=home, cwd=workplace) as server:
+        told = [output(infer(server.url, name, np.ones(4))) for name in ("one", "two")]
+    assert told == [[2] * 4, [3] * 4], "the working directory's code is another by now"
+
+
+def test_two_versions_of_one_module_live_in_one_process(store: Store, workplace: Path, tmp_path: Path) -> None:
+    store.push("scale_model:Scale", "m")
+    (workplace / "helper_of_scale.py").write_text("FACTOR = 3\n")
+    store.push("scale_model:Scale", "m")
     for version in (1, 2):
         store.pull(f"m@{version}", tmp_path / str(version))
     assert [answer(tmp_path / str(version)) for version in (1, 2, 1)] == [2, 3, 2]
-    with RunningServer(f"one={tmp_path / '1'}", f"two={tmp_path / '2'}", cwd=workplace) as server:
-        told = [output(infer(server.url, name, np.ones(4))) for name in ("one", "two")]
-    assert told == [[2] * 4, [3] * 4]
 
 
 def test_a_package_goes_in_whole_with_its_data(store: Store, workplace: Path, tmp_path: Path) -> None:

@@ -105,7 +105,7 @@ def run_confined(
                 os.close(writing)
             try:
                 _hand_over(process, work, limits)
-                data = _Watch(process.pid, work, limits, tell).read(reply)
+                data = _Watch(process.pid, work, Path(scratch), limits, tell).read(reply)
             finally:
                 process.kill()
                 code = process.wait()
@@ -115,8 +115,9 @@ def run_confined(
 class _Watch:
     """Reads the reply and looks at what the process takes."""
 
-    def __init__(self, pid: int, work: Work, limits: Limits, tell: Callable[[int], None]) -> None:
+    def __init__(self, pid: int, work: Work, scratch: Path, limits: Limits, tell: Callable[[int], None]) -> None:
         self._status = Path(f"/proc/{pid}/status")
+        self._scratch = scratch
         self._work = work
         self._limits = limits
         self._tell = tell
@@ -144,9 +145,9 @@ class _Watch:
             raise self._ended(f"took more than {limits.memory >> 20} MiB of memory")
         if threads > limits.threads:
             raise self._ended(f"started more than {limits.threads} threads")
-        files = list(os.scandir(self._work.out))
-        written = sum(file.stat(follow_symlinks=False).st_blocks * 512 for file in files)
-        if written > limits.written or len(files) > limits.files:
+        written, files = _space(self._work.out)
+        spare, others = _space(self._scratch)
+        if written + spare > limits.written or files + others > limits.files:
             raise self._ended(f"wrote more than {limits.written >> 20} MiB, or {limits.files} files")
         self._tell(written)
 
@@ -162,6 +163,16 @@ class _Watch:
 
     def _ended(self, problem: str) -> Ended:
         return Ended(str(self._work.source), f"reading it {problem}, and was ended", "allow more, if you trust it")
+
+
+def _space(folder: Path) -> tuple[int, int]:
+    """What a flat folder takes (bytes), and how many files are in it."""
+    written = count = 0
+    for file in os.scandir(folder):
+        count += 1
+        with contextlib.suppress(FileNotFoundError):  # it was taken away meanwhile
+            written += file.stat(follow_symlinks=False).st_blocks * 512
+    return written, count
 
 
 def _hand_over(process: subprocess.Popen[bytes], work: Work, limits: Limits) -> None:
