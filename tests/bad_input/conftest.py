@@ -36,14 +36,14 @@ SMALL = {
 }
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     """All limits as they are by default."""
     with serving(tmp_path_factory.mktemp("server"), {}) as running:
         yield running
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     """Limits so small that a test reaches them."""
     with serving(tmp_path_factory.mktemp("small"), SMALL) as running:

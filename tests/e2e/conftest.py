@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 MODELS = "tests.support.models"
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     names = {
         "double": "Doubler",

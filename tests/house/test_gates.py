@@ -16,7 +16,7 @@ GATES = {
     "ruff": ("check", ["ruff format --check --quiet .", "ruff check --quiet ."]),
     "mypy": ("check", ["mypy"]),
     "importlinter": ("check", ["lint-imports --no-logo --no-cache"]),
-    "pytest": ("test", ["pytest -n logical --dist worksteal"]),
+    "pytest": ("test", ["pytest -n 3 --dist worksteal"]),
 }
 BUILD_TOOLS = {"hatch"}
 SELECTING = {"-k", "-m", "--ignore", "--ignore-glob", "--deselect"}
@@ -25,9 +25,8 @@ CI_STEPS = ["check", "docs", "test"]
 
 def recipe(target: str) -> list[str]:
     """Let make say what it would run, each command with its path and `python -m` taken off."""
-    result = subprocess.run(
-        ["make", "--dry-run", "--always-make", target], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
-    )
+    command = ["make", "--dry-run", "--always-make", "TEST_WORKERS=3", target]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=60)
     return [line.removeprefix(".venv/bin/").removeprefix("python -m ") for line in result.stdout.splitlines()]
 
 
