@@ -27,6 +27,7 @@ def server(place: Place, tmp_path: Path) -> Iterator[RunningServer]:
         "webhook_hosts": "127.0.0.1",
         "webhook_secret": SECRET,
         "sandbox": "off",  # a gate is a file
+        "task_lease": 1,
     }
     file.write_text(yaml.safe_dump(settings | ({"database": place.url} if place.url else {})), encoding="utf-8")
     with RunningServer("-f", str(file)) as running:
@@ -57,7 +58,10 @@ def test_what_becomes_of_tasks_is_counted(server: RunningServer, tmp_path: Path)
     held = hand_in(server, "gated", parameters={"gate": str(gate)})
     until(lambda: metric(server.url, "pumice_inflight_requests", model="gated") == 1)
     assert tasks(server, "gated") == {"accepted": 1, "completed": 0, "failed": 0, "cancelled": 0}
+    until(lambda: metric(server.url, "pumice_pending_tasks", model="gated") == 1)
+    assert metric(server.url, "pumice_pending_tasks", model="double") == 0
     assert httpx.delete(held, timeout=60).is_success
+    until(lambda: metric(server.url, "pumice_pending_tasks", model="gated") == 0)
     gate.touch()
     assert tasks(server, "double") == {"accepted": 3, "completed": 3, "failed": 0, "cancelled": 0}
     assert tasks(server, "picky") == {"accepted": 1, "completed": 0, "failed": 1, "cancelled": 0}

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from sqlalchemy import Connection, delete, func, insert, or_, select, text, update
 
 from pumice.db.leases import abandoned, sweep_locks
 from pumice.db.postgres import is_postgres
 from pumice.db.schema import owners, parts, results, tasks
-from pumice.db.tasks import Ending, finish
+from pumice.db.tasks import Ending, TaskState, finish
 
 PAGE = 1000
 """Most rows that one cleaning operation touches, so that it does not hold up those who wait to be accepted."""
@@ -64,12 +65,24 @@ class Old:
     now: float
 
 
-Backlog = dict[tuple[str, str], int]
-"""How many tasks nobody holds, by model and version as their callers gave them."""
+class Waiting(NamedTuple):
+    """How many tasks are not finished.
+
+    Attributes:
+        all: All of them.
+        free: Those that nobody holds.
+    """
+
+    all: int
+    free: int
+
+
+Backlog = dict[tuple[str, str], Waiting]
+"""The tasks that are not finished, by model and version as their callers gave them."""
 
 
 def tend(connection: Connection, items: Sequence[Presence]) -> Sequence[Backlog]:
-    """Renew an owner's lease, free the tasks of owners that are gone, and tell what nobody holds."""
+    """Renew an owner's lease, free the tasks of owners that are gone, and tell what is not finished."""
     return [_tend(connection, item) for item in items]
 
 
@@ -89,11 +102,11 @@ def _tend(connection: Connection, item: Presence) -> Backlog:
         update(tasks).where(tasks.c.owner.is_not(None), tasks.c.owner.not_in(select(owners.c.id))).values(owner=None)
     )
     counts = connection.execute(
-        select(tasks.c.model, tasks.c.version, func.count())
-        .where(tasks.c.owner.is_(None))
-        .group_by(tasks.c.model, tasks.c.version)
+        select(tasks.c.model, tasks.c.version, func.count(), func.count() - func.count(tasks.c.owner)).group_by(
+            tasks.c.model, tasks.c.version
+        )
     )
-    return {(model, version): count for model, version, count in counts}
+    return {(model, version): Waiting(every, free) for model, version, every, free in counts}
 
 
 def _now(connection: Connection, item: Presence) -> float:
@@ -122,17 +135,15 @@ def _purge(connection: Connection, item: Old) -> int:
     ).rowcount
 
 
-def expire(connection: Connection, items: Sequence[Expiry]) -> Sequence[int]:
-    """Fail up to `PAGE` tasks that nobody holds and that are too old; tell how many."""
+def expire(connection: Connection, items: Sequence[Expiry]) -> Sequence[list[TaskState]]:
+    """Fail up to `PAGE` tasks that nobody holds and that are too old; tell which."""
     return [_expire(connection, item) for item in items]
 
 
-def _expire(connection: Connection, item: Expiry) -> int:
+def _expire(connection: Connection, item: Expiry) -> list[TaskState]:
     old = select(tasks.c.id).where(tasks.c.owner.is_(None), tasks.c.id < item.before).limit(PAGE)
     ended = [Ending(task_id, item.now, True, item.outcome) for task_id in connection.scalars(old)]
-    if ended:
-        finish(connection, ended)
-    return len(ended)
+    return [state for state in finish(connection, ended) if state is not None] if ended else []
 
 
 def sweep_parts(connection: Connection, items: Sequence[None]) -> Sequence[None]:

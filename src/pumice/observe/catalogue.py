@@ -84,6 +84,12 @@ SWAPS = Metric(
 TASKS = Metric(
     "pumice_tasks_total", "counter", "Asynchronous tasks that came to a state, by state.", (*_MODEL, "state")
 )
+PENDING_TASKS = Metric(
+    "pumice_pending_tasks",
+    "gauge",
+    "Asynchronous tasks that wait or run, at all servers of the database, as it told last: a third of 'task_lease' ago"
+    " at most. Every server tells them, so take the largest and no sum.",
+)
 WEBHOOKS = Metric("pumice_webhooks_total", "counter", "Tries to tell of a task's end, by result.", (*_MODEL, "result"))
 REPLICA_CPU = Metric(
     "pumice_replica_cpu_seconds_total", "counter", "CPU time of a replica's process, in seconds.", (*_MODEL, "replica")
@@ -151,6 +157,7 @@ METRICS = (
     SWAPS,
     EVICTIONS,
     TASKS,
+    PENDING_TASKS,
     WEBHOOKS,
     REPLICA_CPU,
     REPLICA_MEMORY,

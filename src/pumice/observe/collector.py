@@ -124,6 +124,7 @@ class _Families:
             self._value(catalogue.CACHE_REQUESTS, served, stats.cache[result], result)
         for state in catalogue.TASK_STATES:
             self._value(catalogue.TASKS, served, stats.tasks[state], state)
+        self._value(catalogue.PENDING_TASKS, served, stats.pending_tasks)
         for result in catalogue.WEBHOOK_RESULTS:
             self._value(catalogue.WEBHOOKS, served, stats.webhooks[result], result)
         self._replicas(served)

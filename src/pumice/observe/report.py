@@ -17,6 +17,9 @@ from pumice.observe.stats import BatchTimes, Histogram, VersionStats
 _LATEST = "last_"
 """Names of moments, of which the latest is kept, begin with this; all other numbers are added."""
 
+_SHARED = frozenset({"pending_tasks"})
+"""What every process sees the same of; the largest counts, and nothing of a process that is gone."""
+
 Plain = dict[str, Any]
 """An object's values by name, as numbers, lists and dicts."""
 
@@ -105,6 +108,7 @@ def add_report(past: list[VersionReport], report: VersionReport) -> None:
         past: One report a version.
         report: What it had counted; its requests have gone with it.
     """
+    report = msgspec.structs.replace(report, stats=report.stats | dict.fromkeys(_SHARED, 0))
     for index, known in enumerate(past):
         if (known.name, known.version) == (report.name, report.version):
             whole = sum_up([known, report])[0]
@@ -151,7 +155,7 @@ def _added(name: str, mine: Any, theirs: Any) -> Any:
         return [one + other for one, other in zip(mine, theirs, strict=True)]
     if isinstance(mine, tuple):  # the bounds of a histogram
         return mine
-    return max(mine, theirs) if name.startswith(_LATEST) else mine + theirs
+    return max(mine, theirs) if name.startswith(_LATEST) or name in _SHARED else mine + theirs
 
 
 def _nothing(plain: Any) -> Any:

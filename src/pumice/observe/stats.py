@@ -83,6 +83,7 @@ class VersionStats:
         cache: result (hit, miss, joined) -> requests that asked the cache.
         cache_seconds: result -> time of those look-ups (s).
         tasks: state (one of `pumice.observe.catalogue.TASK_STATES`) -> asynchronous tasks that came to it.
+        pending_tasks: Asynchronous tasks that were not finished when the database told last.
         webhooks: result (one of `pumice.observe.catalogue.WEBHOOK_RESULTS`) -> tries to tell of a task's end.
         failed: Requests that were answered with an error.
         failed_seconds: Their part of `request_seconds` (s).
@@ -104,6 +105,7 @@ class VersionStats:
         "inference_seconds",
         "last_batch",
         "loads",
+        "pending_tasks",
         "queue_seconds",
         "request_seconds",
         "requests",
@@ -131,6 +133,7 @@ class VersionStats:
         self.cache: Counter[str] = Counter()
         self.cache_seconds: defaultdict[str, float] = defaultdict(float)
         self.tasks: Counter[str] = Counter()
+        self.pending_tasks = 0
         self.webhooks: Counter[str] = Counter()
         self.failed = 0
         self.failed_seconds = 0.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Mapping
 from typing import Protocol
 
 from pumice.domain.datatypes import BYTES
@@ -67,6 +67,14 @@ class Inference:
         """Count a task that came to a state; of a model that is served no more, nobody asks."""
         with contextlib.suppress(ModelNotFound):
             self.catalog.find(model, version).stats.tasks[state] += 1
+
+    def show_pending_tasks(self, pending: Mapping[tuple[str, str], int]) -> None:
+        """Show how many tasks of each model and version are not finished, here or at another server."""
+        for served in self.catalog.all():
+            served.stats.pending_tasks = 0
+        for key, count in pending.items():
+            with contextlib.suppress(ModelNotFound):
+                self.catalog.find(*key).stats.pending_tasks += count
 
     def count_webhook(self, model: str, version: str, result: str) -> None:
         """Count a try to tell of a task's end, likewise."""

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -43,12 +43,16 @@ class Doubler:
         self.running = 0
         self.most_running = 0
         self.counted: Counter[str] = Counter()
+        self.pending: dict[tuple[str, str], int] = {}
 
     def count_task(self, model: str, version: str, state: str) -> None:
         del model, version
         self.counted[state] += 1
 
     count_webhook = count_task
+
+    def show_pending_tasks(self, pending: Mapping[tuple[str, str], int]) -> None:
+        self.pending = dict(pending)
 
     def check(self, model: str, version: str, request: InferRequest) -> object:
         self.catalog.find(model, version)

@@ -54,6 +54,7 @@ class Executor:
         self._options = options
         self._clock = clock
         self._count = runner.count_task
+        self._show_pending = runner.show_pending_tasks
         self._attempts = Attempts(runner, store, clock, options.result_ttl)
         self._housekeeping = Housekeeping(store, runner.catalog, options)
         self._ids = Ids()
@@ -287,12 +288,15 @@ class Executor:
             await self._clock.sleep(self._options.every)
             try:
                 await self._survey()
-                await self._housekeeping.clear(self._clock.now())
+                for key in await self._housekeeping.clear(self._clock.now()):
+                    self._count(*key, "failed")
             except StorageFailed as error:
                 _log.warning("the tasks' database does not answer", extra={"problem": error.message})
 
     async def _survey(self) -> None:
-        self._backlog, served = await self._housekeeping.survey(self._clock.now())
+        backlog, served = await self._housekeeping.survey(self._clock.now())
+        self._backlog = sum(waiting.free for waiting in backlog.values())
+        self._show_pending({key: waiting.all for key, waiting in backlog.items()})
         for key in served:
             self.held.lanes.lane(key).more = True
         self._pump()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from pumice.db.upkeep import Expiry, Old
+from pumice.db.upkeep import Backlog, Expiry, Old
 from pumice.domain.errors import ModelNotFound, ModelNotReady
 from pumice.service.tasks import codec
 from pumice.service.tasks.ids import least_id
@@ -32,27 +32,29 @@ class Housekeeping:
         self._lease = options.lease
         self._told: set[Key] = set()
 
-    async def survey(self, now: float) -> tuple[int, list[Key]]:
+    async def survey(self, now: float) -> tuple[Backlog, list[Key]]:
         """Renew the lease, free the tasks of the dead, and see what waits.
 
         Args:
             now: The time (s since 1970).
 
         Returns:
-            How many tasks nobody holds, and the models among them that are served here.
+            The tasks that are not finished, and the models served here with some among them that nobody holds.
 
         Raises:
             StorageFailed: The database does not answer.
         """
         backlog = await self._store.tend(now, self._lease)
-        served = [key for key, count in backlog.items() if self._serves(key, count)]
-        return sum(backlog.values()), served
+        return backlog, [key for key, waiting in backlog.items() if waiting.free and self._serves(key, waiting.free)]
 
-    async def clear(self, now: float) -> None:
+    async def clear(self, now: float) -> list[Key]:
         """Delete old results and fail old tasks.
 
         Args:
             now: The time (s since 1970).
+
+        Returns:
+            The models of those that failed, one each.
 
         Raises:
             StorageFailed: The database does not answer.
@@ -60,7 +62,8 @@ class Housekeeping:
         oldest = now - self._ttl
         await self._store.purge(Old(oldest, now))
         error = ModelNotReady("", f"no server that serves it took the task within {self._ttl:g} s")
-        await self._store.expire(Expiry(least_id(oldest), now, codec.encode_error(error)))
+        ended = await self._store.expire(Expiry(least_id(oldest), now, codec.encode_error(error)))
+        return [(state.model, state.version) for state in ended]
 
     def _serves(self, key: Key, count: int) -> bool:
         """Whether to take tasks of a model; those of others wait until it is served, here or by another gateway."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Protocol
 
 from pumice.domain.request import InferRequest, InferResult
@@ -45,6 +46,9 @@ class Runner(Protocol):
 
     def count_task(self, model: str, version: str, state: str) -> None:
         """Count a task that came to a state (`pumice.observe.catalogue.TASK_STATES`)."""
+
+    def show_pending_tasks(self, pending: Mapping[tuple[str, str], int]) -> None:
+        """Show how many tasks are not finished, by model and version; of all others there are none."""
 
     def count_webhook(self, model: str, version: str, result: str) -> None:
         """Count a try to tell of a task's end (`pumice.observe.catalogue.WEBHOOK_RESULTS`)."""

@@ -111,7 +111,7 @@ class TaskStore:
         return await self.database.call(operations.claim, Claim(self.owner, model, version, limit))
 
     async def tend(self, now: float, lease: float) -> Backlog:
-        """Show that this gateway lives, free what the dead held, and tell what nobody holds."""
+        """Show that this gateway lives, free what the dead held, and tell what is not finished."""
         return await self.database.call(upkeep.tend, Presence(self.owner, self._place.home, now, lease))
 
     async def purge(self, old: Old) -> None:
@@ -122,10 +122,12 @@ class TaskStore:
             pass
         await self.database.call(upkeep.sweep_parts, None)
 
-    async def expire(self, expiry: Expiry) -> None:
-        """Fail tasks that nobody holds and that are too old."""
-        while await self.database.call(upkeep.expire, expiry) == upkeep.PAGE:
-            pass
+    async def expire(self, expiry: Expiry) -> list[TaskState]:
+        """Fail tasks that nobody holds and that are too old; tell which."""
+        ended: list[TaskState] = []
+        while page := await self.database.call(upkeep.expire, expiry):
+            ended += page
+        return ended
 
     async def close(self) -> None:
         """Give back what is not finished and close.
