@@ -98,14 +98,17 @@ def test_tasks_that_nobody_ever_serves_fail_in_the_end(place: Place) -> None:
         task_id = await first.submit("gone", "", ask(4))
         await first.stop(grace_s=0)
 
-        second = tasks_of(place, Doubler("other"), clock)
+        other = Doubler("other")
+        second = tasks_of(place, other, clock)
         await second.start()
+        assert other.pending == {("gone", ""): 1}
         clock.turn(TTL + 1)
         await clock.until_slept(lambda seconds: seconds == EVERY_S, 3)
         record = await second.get(task_id)
         assert record.status == "failed"
         assert isinstance(record.error, ModelNotReady)
         assert count(place, "tasks") == 0
+        assert other.counted["failed"] == 1
         await second.stop()
 
     asyncio.run(main())
