@@ -226,6 +226,7 @@ def local_server(versions: list[LocalVersion], home: Path) -> Iterator[LocalServ
     )
     server = uvicorn.Server(config)
     sock = config.bind_socket()
+    sock.listen()  # who comes before the server takes connections waits
     running: list[asyncio.AbstractEventLoop] = []
     up = threading.Event()
 
