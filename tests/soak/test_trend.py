@@ -11,6 +11,7 @@ import pytest
 
 from tests.soak.census import Census, links_of, look, resident
 from tests.soak.ledger import Kind, Ledger
+from tests.soak.publish import published
 from tests.soak.run import excess
 from tests.soak.trend import lowest_slope, rises, slopes
 
@@ -83,3 +84,12 @@ def test_what_is_not_explained_and_who_hangs_is_told() -> None:
 
 def test_the_first_look_allows_everything() -> None:
     assert not list(excess([], Census({"front fds": 9}, 0)))
+
+
+def test_a_report_takes_its_place_in_the_page() -> None:
+    page = "<!-- one_front:begin -->\nold\n<!-- one_front:end -->\n<!-- two_fronts:begin -->\n<!-- two_fronts:end -->\n"
+    once = published(page, "| a |\n\n![over time](soak.svg)\n", "one_front")
+    assert once == page.replace("old", "| a |")
+    assert published(once, "| b |\n", "two_fronts") == once.replace("s:begin -->\n", "s:begin -->\n| b |\n")
+    with pytest.raises(ValueError, match="no place 'three'"):
+        published(page, "", "three")
