@@ -339,8 +339,8 @@ def test_heads_that_grpc_refuses(small: RunningServer, fields: list[tuple[str, s
         (message(good()) + b"\0", "3"),
         (b"\2" + message(good())[1:], "3"),
         (message(good(), mark=1), "3"),
-        (message(gzip.compress(good())[:-3], mark=1), "3"),
-        (message(gzip.compress(bytes(5_000_000)), mark=1), "8"),
+        (message(gzip.compress(good(), mtime=0)[:-3], mark=1), "3"),
+        (message(gzip.compress(bytes(5_000_000), mtime=0), mark=1), "8"),
         (b"\0\xff\xff\xff\xff", "8"),
     ],
 )

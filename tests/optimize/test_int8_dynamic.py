@@ -57,6 +57,26 @@ def test_a_folder_without_a_model_is_refused(tmp_path: Path) -> None:
         ModelFolder.read(tmp_path)
 
 
+def test_weights_beside_the_file_are_taken_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "model"
+    folder.mkdir()
+    mlp(tmp_path / "whole.onnx")
+    made = onnx.load(tmp_path / "whole.onnx")
+    onnx.save(made, folder / "model.onnx", save_as_external_data=True, location="weights", size_threshold=0)
+    base = ModelFolder(folder, Manifest(format="onnx", model="model.onnx"))
+    assert base.size_bytes == sum(file.stat().st_size for file in folder.iterdir())
+    lighter = Int8Dynamic().apply(base, tmp_path / "int8")
+    assert sorted(file.name for file in lighter.path.iterdir()) == ["manifest.json", "model.onnx"]
+    whole = ModelFolder(tmp_path, Manifest(format="onnx", model="whole.onnx"))
+    twin = Int8Dynamic().apply(whole, tmp_path / "twin")
+    rows = {"x": np.random.default_rng(3).normal(size=(5, 16)).astype(np.float32)}
+    one, other = (Measured(model, threads=1).run(rows)["y"] for model in (lighter, twin))
+    np.testing.assert_array_equal(one, other)
+    monkeypatch.setattr(onnx.checker, "MAXIMUM_PROTOBUF", 100)
+    with pytest.raises(BadArtefact, match=r"its weights take [\d,]+ bytes.*at most 100"):
+        Int8Dynamic().apply(base, tmp_path / "large")
+
+
 def test_weights_outside_of_the_folder_are_not_read(tmp_path: Path) -> None:
     folder = tmp_path / "model"
     folder.mkdir()

@@ -33,8 +33,9 @@ class ModelFolder(msgspec.Struct, frozen=True):
 
     @property
     def size_bytes(self) -> int:
-        """Size of the model's file (bytes)."""
-        return self.model.stat().st_size
+        """Size of the model's file and of those beside it that hold its weights (bytes)."""
+        beside = check_external_data(self.model) if self.manifest.format == "onnx" else ()
+        return sum(file.stat().st_size for file in (self.model, *(self.path / name for name in beside)))
 
     @classmethod
     def read(cls, path: Path) -> ModelFolder:

@@ -9,11 +9,12 @@ from __future__ import annotations
 import contextlib
 import logging
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import ClassVar
 
-from pumice.domain.errors import MissingDependency
+from pumice.domain.errors import BadArtefact, MissingDependency
+from pumice.engines.safety import check_external_data
 from pumice.optimize.passes.base import Pass
 
 
@@ -27,6 +28,7 @@ class Int8Dynamic(Pass):
         """Write the quantized model.
 
         Raises:
+            BadArtefact: Its weights, in files beside it, are more than one file of ONNX can hold.
             MissingDependency: The extra ``optimize`` is not installed.
         """
         try:
@@ -36,9 +38,27 @@ class Int8Dynamic(Pass):
             raise MissingDependency("quantization", "onnx and sympy", "pip install 'pumice[optimize]'") from None
         with tempfile.TemporaryDirectory(prefix="pumice-int8-") as folder, _no_chatter():
             prepared = Path(folder) / "prepared.onnx"
+            if beside := check_external_data(source):
+                source = _joined(source, beside, Path(folder) / "joined.onnx")
             # folds constants and infers shapes, so that weights behind a transpose are found
             quant_pre_process(str(source), str(prepared), skip_symbolic_shape=True)
             quantize_dynamic(prepared, target, weight_type=QuantType.QInt8, per_channel=True)
+
+
+def _joined(source: Path, beside: Iterable[str], target: Path) -> Path:
+    """Write a model with its weights in one file: the preparation looks for those beside a copy, where they are not.
+
+    Raises:
+        BadArtefact: They are too large for that.
+    """
+    import onnx
+
+    size = sum((source.parent / name).stat().st_size for name in beside)
+    if size + source.stat().st_size > onnx.checker.MAXIMUM_PROTOBUF:
+        problem = f"its weights take {size:,} bytes"
+        raise BadArtefact(str(source), problem, f"'int8-dynamic' takes at most {onnx.checker.MAXIMUM_PROTOBUF:,}")
+    onnx.save(onnx.load(source), target)
+    return target
 
 
 @contextlib.contextmanager
