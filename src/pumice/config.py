@@ -344,6 +344,14 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     audit_max_bytes: Annotated[
         int, Meta(description="Size at which a new file of the audit record is begun (bytes).", ge=4096)
     ] = 16 * 1024 * 1024
+    seal_key: Annotated[
+        str,
+        Meta(
+            description="Key that sealed versions of the store are sealed with: `file:PATH`,"
+            " `env:PUMICE_SECRET_NAME`, `keyring:SERVICE/NAME` or `aws-kms:KEY`. Several with commas while one takes"
+            " the other's place: the first seals, all unseal. Empty: nothing is sealed or unsealed."
+        ),
+    ] = ""
     api_key: Annotated[str, Meta(description="Key that commands send to a running server.")] = ""
     exchange_token: Annotated[
         str,

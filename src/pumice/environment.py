@@ -9,6 +9,9 @@ from collections.abc import Mapping
 PREFIX = "PUMICE_"
 """What the names of our settings begin with."""
 
+SECRETS = "PUMICE_SECRET_"
+"""What names of variables begin with that hold a key or a password and are no settings; replicas do not get them."""
+
 _ENV_START, _ENV_END = 47, 48
 """Places in ``/proc/PID/stat`` of the environment's address, counted after the command's name (proc_pid_stat(5))."""
 
@@ -20,7 +23,17 @@ def own_settings(environ: Mapping[str, str] | None = None) -> dict[str, str]:
         environ: The environment; the process's own if left out.
     """
     env = os.environ if environ is None else environ
-    return {key.removeprefix(PREFIX).lower(): value for key, value in env.items() if key.startswith(PREFIX)}
+    own = {key: value for key, value in env.items() if key.startswith(PREFIX) and not key.startswith(SECRETS)}
+    return {key.removeprefix(PREFIX).lower(): value for key, value in own.items()}
+
+
+def secret(name: str) -> str:
+    """A secret that a variable holds; empty: there is none.
+
+    Args:
+        name: Of the variable; begins with `SECRETS`.
+    """
+    return os.environ.get(name, "")
 
 
 def of_replicas(environ: Mapping[str, str] | None = None) -> dict[str, str]:

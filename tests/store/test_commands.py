@@ -86,3 +86,23 @@ def test_a_wrong_command_line_is_exit_code_2(environ: Mapping[str, str], source:
         ("delete", "m"),
     ):
         assert pumice("models", *words, environ=environ).returncode == 2, words
+
+
+def test_a_sealed_version_from_its_push_to_another_key(
+    environ: Mapping[str, str], source: Path, tmp_path: Path
+) -> None:
+    keys = [str(told(environ, "seal-key", str(tmp_path / name))["seal_key"]) for name in ("one", "two")]
+    one = {**environ, "PUMICE_SEAL_KEY": keys[0]}
+    refused = pumice("models", "push", str(source), "--name", "m", "--seal", environ=environ)
+    assert (refused.returncode, "seal-key" in refused.stderr) == (2, True)
+    assert told(one, "push", str(source), "--name", "m", "--seal")["version"] == 1
+    refused = pumice("models", "pull", "m", str(tmp_path / "out"), environ=one)
+    assert (refused.returncode, "--unseal" in refused.stderr) == (2, True)
+    assert told(environ, "verify")["unopened"] == ["m@1"]
+    two = {**environ, "PUMICE_SEAL_KEY": f"{keys[1]},{keys[0]}"}
+    assert "local:" in pumice("models", "reseal", "m", environ=two).stdout
+    refused = pumice("models", "pull", "--unseal", "m", str(tmp_path / "out"), environ=one)
+    assert (refused.returncode, "set it to that key" in refused.stderr) == (2, True)
+    pulled = pumice("models", "pull", "--unseal", "m", str(tmp_path / "out"), environ=two)
+    assert (pulled.returncode, "unsealed" in pulled.stderr) == (0, True)
+    assert (tmp_path / "out" / "sub" / "README.md").read_text() == "# A model\n"

@@ -67,7 +67,7 @@ def test_files_of_every_size_class_come_back(store: Store, tmp_path: Path) -> No
 def test_a_file_of_more_than_one_chunk_list_comes_back(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pumice.store.pushing.MOST_ENTRIES", 7)
+    monkeypatch.setattr("pumice.store.lists.MOST_ENTRIES", 7)
     monkeypatch.setattr("pumice.store.packs.LARGEST", MIB)
     source = tmp_path / "large"
     source.write_bytes(os.urandom(9 * MIB))

@@ -164,6 +164,7 @@ def start_fleet(
             memory_limit=model.memory_limit or 0,
             trust=model.trust,
             files=tuple(file.path for file in held.files) if held else None,
+            sealed=held is not None and held.sealed,
         )
         return WorkerProcess(spec, environ, [file.fd for file in held.files] if held else ())
 

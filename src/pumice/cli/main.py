@@ -39,6 +39,8 @@ COMMANDS: Mapping[str, Target] = MappingProxyType(
         "models diff": Target("pumice.cli.models.looking:diff", "Tell what changed from one version to another."),
         "models lineage": Target("pumice.cli.models.looking:lineage", "Tell where a version comes from."),
         "models verify": Target("pumice.cli.models.changing:verify", "Hold every stored byte against its digest."),
+        "models seal-key": Target("pumice.cli.models.sealing:seal_key", "Make a key that versions are sealed with."),
+        "models reseal": Target("pumice.cli.models.sealing:reseal", "Let another key open the sealed versions."),
         "models delete": Target("pumice.cli.models.changing:delete", "Delete a version."),
         "models gc": Target("pumice.cli.models.changing:gc", "Give back the space of what no version needs."),
         "doctor": Target("pumice.cli.doctor.command:doctor", "Tell what this machine offers, and what is missing."),

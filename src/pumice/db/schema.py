@@ -257,5 +257,16 @@ answers = Table(
 )
 """Which version answered which request, for servers that write it down."""
 
+store_seals = Table(
+    "store_seals",
+    metadata,
+    Column("model", String(128), primary_key=True),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("key_id", String, nullable=False),
+    Column("wrapped", LargeBinary, nullable=False),
+    Column("sealed", Float, nullable=False),  # when it was wrapped (s since 1970)
+)
+"""Data keys of sealed versions, wrapped. Not in the manifest: another key may wrap them, and no digest changes."""
+
 FIRST_ROWS: tuple[tuple[Table, dict[str, Any]], ...] = ((access_changes, {"count": 0}),)
 """Rows that are there from the beginning."""

@@ -14,6 +14,7 @@ from pumice.db.schema import (
     store_journal,
     store_models,
     store_parents,
+    store_seals,
     store_signatures,
     store_uses,
     store_versions,
@@ -110,9 +111,9 @@ def models(connection: Connection) -> list[tuple[int, VersionRecord]]:
 
 
 def delete_version(connection: Connection, model: str, version: int) -> None:
-    """Take a version out, with what it uses and comes from. Its number is not given again."""
+    """Take a version out, with what it uses and comes from, and its key. Its number is not given again."""
     key = {"m": model, "v": version}
-    for table in (store_versions, store_parents, store_uses, store_signatures):
+    for table in (store_versions, store_parents, store_uses, store_signatures, store_seals):
         connection.execute(delete(table).where(table.c.model == bindparam("m"), table.c.version == bindparam("v")), key)
 
 

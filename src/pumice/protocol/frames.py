@@ -54,6 +54,7 @@ class WorkerSpec(msgspec.Struct, frozen=True):
         memory_limit: Most memory of its own (bytes); 0: no limit.
         trust: What the operator named by hand.
         files: Paths of the model's files, whose descriptors follow in this order; None: they are on the disk.
+        sealed: Whether these must come to no disk.
     """
 
     name: str
@@ -71,6 +72,7 @@ class WorkerSpec(msgspec.Struct, frozen=True):
     memory_limit: int = 0
     trust: Trust = Trust()
     files: tuple[str, ...] | None = None
+    sealed: bool = False
 
 
 class Loaded(msgspec.Struct, frozen=True, tag=True):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import mmap
 import os
+import resource
 import socket
 import struct
 from collections.abc import Sequence
@@ -146,3 +147,13 @@ def _receive_fds(connection: socket.socket, nbytes: int, count: int) -> tuple[by
 def _close(fds: list[int]) -> None:
     for fd in fds:
         os.close(fd)
+
+
+def keep_from_disk() -> None:
+    """Let a crash of this process, and of those that it starts, leave no dump of its memory.
+
+    The limit is 1 byte where that may be set, and not 0: then Linux does not start a program that takes dumps either
+    (``fs/coredump.c``).
+    """
+    limit = 0 if resource.getrlimit(resource.RLIMIT_CORE)[1] == 0 else 1
+    resource.setrlimit(resource.RLIMIT_CORE, (limit, limit))

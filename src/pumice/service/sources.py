@@ -22,6 +22,7 @@ from pumice.engines.layout import expand_versions
 from pumice.engines.python.lookup import is_reference
 from pumice.engines.registry import find_engine
 from pumice.engines.source import resolve_source
+from pumice.runtime.memory import keep_from_disk
 
 if TYPE_CHECKING:
     from pumice.service.store import Store
@@ -58,9 +59,11 @@ class Sources:
     Args:
         home: The home, with the store in it.
         database: URL of the database that is used instead of the file in the home.
+        seal_key: Keys of sealed versions, as the setting of that name.
     """
 
-    def __init__(self, home: Path, database: str = "") -> None:
+    def __init__(self, home: Path, database: str = "", seal_key: str = "") -> None:
+        self._seal_key = seal_key
         self._home = home
         self._database = database
 
@@ -93,7 +96,7 @@ class Sources:
             return Located(*resolve_source(settings.source, settings.manifest))
         with self._store() as store:
             _found(store, settings.source, ref)
-            manifest = store.show(settings.source).manifest
+            manifest = store.show(settings.source, unseal=True).manifest
         return Located(*_described(settings, manifest))
 
     def locate(self, settings: ModelSettings) -> Located:
@@ -108,8 +111,11 @@ class Sources:
         if stored_ref(settings.source) is None:
             return self.look(settings)
         with self._store() as store:
-            _described(settings, store.show(settings.source).manifest)  # what cannot be served need not be read
+            shown = store.show(settings.source, unseal=True)
+            _described(settings, shown.manifest)  # what cannot be served need not be read
             held = store.hold(settings.source, served_as=settings.name)
+        if held.sealed:
+            keep_from_disk()
         return Located(*_described(settings, held.manifest), held)
 
     def watch(self) -> StoreWatch:
@@ -122,7 +128,7 @@ class Sources:
     def _store(self) -> Store:
         from pumice.service.store import Store
 
-        return Store(self._home, database=self._database)
+        return Store(self._home, database=self._database, seal_key=self._seal_key)
 
 
 def numbered_version(settings: ModelSettings, model: str, number: int) -> ModelSettings:

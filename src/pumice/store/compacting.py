@@ -92,7 +92,7 @@ class Compaction:
         """Digests of all chunks of some versions, their manifests and lists among them."""
         for _, _, digest in users:
             yield bytes.fromhex(digest)
-            for file in decode_manifest(read_object(session, reader, digest), digest).files:
+            for file in decode_manifest(read_object(session, reader, digest), digest).stored:
                 for name in file.lists:
                     yield bytes.fromhex(name)
                     for chunk, _ in read_list(read_object(session, reader, name)):

@@ -15,9 +15,8 @@ from functools import partial
 from typing import NamedTuple
 
 from pumice.domain.errors import StorageFailed
-from pumice.domain.store.manifest import StoredFile
 from pumice.store.packs import PackReader
-from pumice.store.pulling import pour, put_at
+from pumice.store.pulling import Readable, pour, put_at
 from pumice.store.pushing import Progress
 from pumice.store.sessions import Session
 
@@ -36,10 +35,8 @@ class MemoryFile(NamedTuple):
     fd: int
 
 
-def load_files(
-    files: Iterable[StoredFile], session: Session, reader: PackReader, progress: Progress
-) -> list[MemoryFile]:
-    """Load stored files into memory. The descriptors are the caller's to close.
+def load_files(files: Iterable[Readable], session: Session, reader: PackReader, progress: Progress) -> list[MemoryFile]:
+    """Load stored files into memory, unsealed if they are sealed. The descriptors are the caller's to close.
 
     Raises:
         Tampered: Stored bytes have changed; nothing stays in memory.
@@ -47,7 +44,7 @@ def load_files(
     """
     loaded: list[MemoryFile] = []
     try:
-        loaded.extend(MemoryFile(file.path, _load(file, session, reader, progress)) for file in files)
+        loaded.extend(MemoryFile(each.file.path, _load(each, session, reader, progress)) for each in files)
     except BaseException:
         for kept in loaded:
             os.close(kept.fd)
@@ -55,16 +52,16 @@ def load_files(
     return loaded
 
 
-def _load(file: StoredFile, session: Session, reader: PackReader, progress: Progress) -> int:
+def _load(wanted: Readable, session: Session, reader: PackReader, progress: Progress) -> int:
     try:
         handle = os.memfd_create("pumice-model", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
         try:
-            pour(file, session, reader, partial(put_at, handle), progress)
-            os.ftruncate(handle, file.size)
+            pour(wanted, session, reader, partial(put_at, handle), progress)
+            os.ftruncate(handle, wanted.size)
             fcntl.fcntl(handle, fcntl.F_ADD_SEALS, _SEALS)
             # opened anew: with a descriptor that once could write, older kernels allow no shared mapping
             return os.open(f"/proc/self/fd/{handle}", os.O_RDONLY | os.O_CLOEXEC)
         finally:
             os.close(handle)
     except OSError as error:
-        raise StorageFailed(f"memory for {file.path!r}", error.strerror or str(error)) from error
+        raise StorageFailed(f"memory for {wanted.file.path!r}", error.strerror or str(error)) from error

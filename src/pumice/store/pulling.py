@@ -16,7 +16,9 @@ import numpy as np
 from pumice.db.packs import Place
 from pumice.domain.errors import StorageFailed, Tampered
 from pumice.domain.store.manifest import StoredFile
+from pumice.domain.store.sealing import plain_size
 from pumice.store.chunking import LONGEST_CHUNK
+from pumice.store.ciphers import FileCipher, plain_place
 from pumice.store.lists import Entry, read_list
 from pumice.store.packs import PackReader
 from pumice.store.pushing import Progress
@@ -184,13 +186,34 @@ def _done(item: tuple[Run, Future[None]], progress: Progress) -> None:
     progress(run.place.size)
 
 
-def pour(file: StoredFile, session: Session, reader: PackReader, put: Put, progress: Progress) -> None:
-    """Give out all bytes of a stored file, each run of chunks once it is checked.
+class Readable(NamedTuple):
+    """A stored file, and what unseals it.
+
+    Attributes:
+        file: The file as it is stored.
+        cipher: Unseals it; None: it is not sealed.
+    """
+
+    file: StoredFile
+    cipher: FileCipher | None = None
+
+    @property
+    def size(self) -> int:
+        """Length of its plain bytes.
+
+        Raises:
+            Tampered: No sealed file is so long as this one.
+        """
+        return self.file.size if self.cipher is None else plain_size(self.file.size)
+
+
+def pour(wanted: Readable, session: Session, reader: PackReader, put: Put, progress: Progress) -> None:
+    """Give out all plain bytes of a stored file, each run of chunks once it is checked.
 
     This is the one way by which the plain bytes of a stored file come out of the store, to a disk or into memory.
 
     Args:
-        file: The file.
+        wanted: The file.
         session: Keeps its packs from the collector.
         reader: Reads packs.
         put: Takes bytes and the place of the first of them in the file; called by `THREADS` threads, the starts nearly
@@ -202,18 +225,48 @@ def pour(file: StoredFile, session: Session, reader: PackReader, put: Put, progr
         StorageFailed: Something could not be read.
         OSError: What ``put`` raised.
     """
+    file, cipher = wanted
     rooms = Rooms()
 
     def work(run: Run) -> None:
         room = rooms.take()
-        put(load(reader, run.place, run.chunks, room), run.at)
+        data = load(reader, run.place, run.chunks, room)
+        if cipher is None:
+            put(data, run.at)
+        else:
+            plain = rooms.take()
+            put(cipher.unseal(data, plain, run.at, file.size), plain_place(run.at))
+            rooms.give_back(plain)
         rooms.give_back(room)
 
     in_threads(runs_of(file, session, reader), work, progress)
 
 
-def write_file(target: Path, file: StoredFile, session: Session, reader: PackReader, progress: Progress) -> None:
+def read_sealed(wanted: Readable, session: Session, reader: PackReader) -> bytes:
+    """Read something small that was sealed.
+
+    Raises:
+        Tampered: It is not there, or is not what was sealed there.
+        StorageFailed: It cannot be read.
+    """
+    found = memoryview(bytearray(wanted.size))
+
+    def put(view: memoryview, at: int) -> None:
+        found[at : at + len(view)] = view
+
+    pour(wanted, session, reader, put, lambda _count: None)
+    return bytes(found)
+
+
+def write_file(target: Path, wanted: Readable, session: Session, reader: PackReader, progress: Progress) -> None:
     """Write a stored file to a place where there is none yet. Long rows of zeros become holes.
+
+    Args:
+        target: The place.
+        wanted: The file.
+        session: Keeps its packs from the collector.
+        reader: Reads packs.
+        progress: Told of the bytes that were read.
 
     Raises:
         Tampered: Stored bytes have changed; what was written so far stays for the caller to delete.
@@ -223,8 +276,8 @@ def write_file(target: Path, file: StoredFile, session: Session, reader: PackRea
         target.parent.mkdir(parents=True, exist_ok=True)
         handle = os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o666)
         try:
-            pour(file, session, reader, partial(put_at, handle), progress)
-            os.ftruncate(handle, file.size)
+            pour(wanted, session, reader, partial(put_at, handle), progress)
+            os.ftruncate(handle, wanted.size)
         finally:
             os.close(handle)
     except OSError as error:

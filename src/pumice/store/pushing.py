@@ -26,7 +26,7 @@ from pumice.domain.errors import BadArtefact, StorageFailed
 from pumice.domain.store.manifest import StoredFile
 from pumice.store.chunking import LONGEST_CHUNK, cut_points, sizes_for
 from pumice.store.layout import Layout
-from pumice.store.lists import MOST_ENTRIES, Entry, write_list
+from pumice.store.lists import ListBuilder
 from pumice.store.packs import LARGEST, PackWriter
 from pumice.store.sessions import Session, transaction
 from pumice.store.tree import SourceFile
@@ -101,8 +101,7 @@ class Push:
             StorageFailed: It could not be stored.
         """
         whole = hashlib.sha256()
-        entries: list[Entry] = []
-        lists: list[str] = []
+        lists = ListBuilder(self.add_object)
         size = 0
         waiting: deque[tuple[_Cut, Future[None]]] = deque()
         for block, parts in _blocks(source, self._buffers):
@@ -111,15 +110,10 @@ class Push:
                 (_Cut(parts, self._hashers.submit(_digests, parts)), self._whole.submit(whole.update, block))
             )
             if len(waiting) > _AHEAD:
-                self._finish(waiting.popleft(), entries)
-            if len(entries) >= MOST_ENTRIES:
-                lists.append(self.add_object(write_list(entries[:MOST_ENTRIES])))
-                del entries[:MOST_ENTRIES]
+                self._finish(waiting.popleft(), lists)
         while waiting:
-            self._finish(waiting.popleft(), entries)
-        starts = range(0, len(entries), MOST_ENTRIES)
-        lists += [self.add_object(write_list(entries[start : start + MOST_ENTRIES])) for start in starts]
-        return StoredFile(source.path, size, whole.hexdigest(), lists)
+            self._finish(waiting.popleft(), lists)
+        return StoredFile(source.path, size, whole.hexdigest(), lists.close())
 
     def add_object(self, data: bytes) -> str:
         """Store something small as one chunk, and return its digest in hex.
@@ -128,7 +122,7 @@ class Push:
             StorageFailed: It could not be stored.
         """
         digest = hashlib.sha256(data).digest()
-        self._keep([digest], [memoryview(data)])
+        self.keep([digest], [memoryview(data)])
         return digest.hex()
 
     def flush(self) -> None:
@@ -165,16 +159,24 @@ class Push:
         self._session.renew(connection)
         statements.use(connection, model, version, self._session.pinned)
 
-    def _finish(self, done: tuple[_Cut, Future[None]], entries: list[Entry]) -> None:
+    def _finish(self, done: tuple[_Cut, Future[None]], lists: ListBuilder) -> None:
         cut, whole = done
         digests = cut.digests.result()
         whole.result()
-        self._keep(digests, cut.parts)
-        entries.extend((digest, len(part)) for digest, part in zip(digests, cut.parts, strict=True))
+        self.keep(digests, cut.parts)
+        lists.extend((digest, len(part)) for digest, part in zip(digests, cut.parts, strict=True))
         self._progress(sum(map(len, cut.parts)))
 
-    def _keep(self, digests: Sequence[bytes], parts: Sequence[memoryview]) -> None:
-        """Write the chunks that are nowhere yet."""
+    def keep(self, digests: Sequence[bytes], parts: Sequence[memoryview]) -> None:
+        """Write the chunks that are nowhere yet.
+
+        Args:
+            digests: SHA-256 of each.
+            parts: The chunks, which are not looked at any more afterwards.
+
+        Raises:
+            StorageFailed: They could not be written.
+        """
         written: Collection[bytes] = () if self._writer is None else self._writer.chunks
         fresh = {digest: part for digest, part in zip(digests, parts, strict=True) if digest not in written}
         known = self._session.find(fresh.keys())

@@ -8,10 +8,12 @@ from collections import deque
 from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import NamedTuple
 
 from pumice.db.packs import PackRow, Place
 from pumice.domain.errors import StorageFailed, Tampered
 from pumice.domain.store.manifest import StoredFile
+from pumice.store.ciphers import FileCipher
 from pumice.store.layout import Layout
 from pumice.store.lists import Entry
 from pumice.store.packs import MAGIC, PackReader, read_index
@@ -22,8 +24,29 @@ from pumice.store.sessions import Session
 _PACK_NAME = re.compile(r"[0-9a-f-]{36}-[0-9]+")
 
 
-def verify_file(file: StoredFile, session: Session, reader: PackReader, progress: Progress) -> None:
+class Plain(NamedTuple):
+    """A sealed file for whoever has the key.
+
+    Attributes:
+        file: As it was before it was sealed.
+        cipher: Unseals it.
+    """
+
+    file: StoredFile
+    cipher: FileCipher
+
+
+def verify_file(
+    file: StoredFile, session: Session, reader: PackReader, progress: Progress, plain: Plain | None = None
+) -> None:
     """Read a stored file whole, and hold it against its chunks' digests and its own.
+
+    Args:
+        file: The file, as it is stored.
+        session: Keeps its packs from the collector.
+        reader: Reads packs.
+        progress: Told of the bytes that were read.
+        plain: What a sealed file is unsealed with; None: it is held against its sealed digests alone.
 
     Raises:
         Tampered: It has changed, or a part of it is not there.
@@ -31,18 +54,22 @@ def verify_file(file: StoredFile, session: Session, reader: PackReader, progress
     """
     rooms = Rooms()
 
-    def read(run: Run) -> memoryview:
-        return load(reader, run.place, run.chunks, rooms.take())
+    def read(run: Run) -> tuple[Run, memoryview]:
+        return run, load(reader, run.place, run.chunks, rooms.take())
 
-    def take(loaded: Future[memoryview]) -> None:
-        data = loaded.result()
+    def take(loaded: Future[tuple[Run, memoryview]]) -> None:
+        run, data = loaded.result()
         whole.update(data)
+        if plain is not None:
+            room = rooms.take()
+            unsealed.update(plain.cipher.unseal(data, room, run.at, file.size))
+            rooms.give_back(room)
         progress(len(data))
         rooms.give_back(memoryview(data.obj))
 
-    whole = hashlib.sha256()
+    whole, unsealed = hashlib.sha256(), hashlib.sha256()
     with ThreadPoolExecutor(THREADS, "pumice-chunks") as pool:
-        waiting: deque[Future[memoryview]] = deque()
+        waiting: deque[Future[tuple[Run, memoryview]]] = deque()
         for run in runs_of(file, session, reader):
             waiting.append(pool.submit(read, run))
             if len(waiting) > THREADS:
@@ -51,6 +78,8 @@ def verify_file(file: StoredFile, session: Session, reader: PackReader, progress
             take(waiting.popleft())
     if whole.hexdigest() != file.sha256:
         raise Tampered(f"file {file.path!r}", "its bytes have another SHA-256 than its manifest says")
+    if plain is not None and unsealed.hexdigest() != plain.file.sha256:
+        raise Tampered(f"file {file.path!r}", "its unsealed bytes have another SHA-256 than its manifest says")
 
 
 def verify_pack(row: PackRow, layout: Layout, reader: PackReader, progress: Progress) -> None:

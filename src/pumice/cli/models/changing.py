@@ -111,6 +111,8 @@ def verify(
             typer.echo(problem, err=True)
         for signer, count in Counter(found.signers.values()).items():
             typer.echo(f"{count} signed by {signer}")
+        for name in found.unopened:
+            typer.echo(f"{name}: its key is not given, so its sealed bytes alone were looked at", err=True)
         state = f"{len(found.problems)} problems" if found.problems else "unchanged"
         typer.echo(f"{found.versions} versions, {found.files} files, {size_text(found.bytes)} read: {state}")
     if found.problems:

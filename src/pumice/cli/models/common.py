@@ -13,7 +13,7 @@ import typer
 
 from pumice.cli.servers import connect
 from pumice.config import load_settings
-from pumice.domain.errors import PumiceError
+from pumice.domain.errors import BadSetting, PumiceError
 from pumice.domain.store.difference import Difference
 from pumice.domain.store.names import DEFAULT_ALIAS
 from pumice.domain.store.records import ModelSummary, Move, VersionRecord
@@ -127,6 +127,19 @@ def changing(what: str, target: Mapping[str, str], run: Callable[[Store], T]) ->
     finally:
         audit = Audit(settings.home_path, settings.audit_max_bytes)
         audit.record(Act(who=who, what=what, target=target, result=result, origin="local"))
+
+
+@contextlib.contextmanager
+def unsealing(url: str | None) -> Iterator[Store]:
+    """Open the home, to tell what is sealed.
+
+    Raises:
+        BadSetting: A server was to tell it.
+    """
+    if url is not None:
+        raise BadSetting("--unseal", "together with --url", "one of them: a server tells nothing that is sealed")
+    with Store() as store:
+        yield store
 
 
 @contextlib.contextmanager

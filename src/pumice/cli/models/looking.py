@@ -8,7 +8,7 @@ from typing import Annotated
 import msgspec
 import typer
 
-from pumice.cli.models.common import JsonOption, Kept, RefArgument, UrlOption, Where, size_text, time_text
+from pumice.cli.models.common import JsonOption, Kept, RefArgument, UrlOption, Where, size_text, time_text, unsealing
 from pumice.cli.output import console, excerpt, print_json
 from pumice.cli.servers import ApiKeyOption
 from pumice.domain.errors import BadSetting, NotFound
@@ -17,6 +17,8 @@ from pumice.domain.store.records import Move, VersionRecord
 from pumice.domain.store.told import Answered, Lineage, Shown, SignatureLine
 from pumice.domain.trust.policy import short
 from pumice.domain.trust.statements import FILES, PROVENANCE
+
+UnsealOption = Annotated[bool, typer.Option("--unseal", help="Tell also what is sealed: labels, recipe and so on.")]
 
 
 def every(
@@ -46,7 +48,7 @@ def every(
     console().print(table)
 
 
-def show(
+def show(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
     ref: Annotated[str | None, typer.Argument(metavar="[REF]", help="NAME, NAME@VERSION or NAME@ALIAS.")] = None,
     at: Annotated[
         str | None,
@@ -59,6 +61,7 @@ def show(
     request_id: Annotated[
         str | None, typer.Option("--request-id", metavar="ID", help="Which version answered this request, if logged.")
     ] = None,
+    unseal: UnsealOption = False,
     url: UrlOption = None,
     api_key: ApiKeyOption = None,
     json: JsonOption = False,
@@ -74,7 +77,11 @@ def show(
         if at is not None:
             _show_then(store, ref, _moment(at), as_json=json)
             return
-        shown = store.show(ref)
+        if unseal:
+            with unsealing(url) as own:
+                shown = own.show(ref, unseal=True)
+        else:
+            shown = store.show(ref)
     if json:
         print_json(msgspec.to_builtins(shown))
         return
@@ -84,13 +91,18 @@ def show(
 def diff(
     first: Annotated[str, typer.Argument(metavar="REF", help="The one before.")],
     second: Annotated[str, typer.Argument(metavar="REF", help="The one after.")],
+    unseal: UnsealOption = False,
     url: UrlOption = None,
     api_key: ApiKeyOption = None,
     json: JsonOption = False,
 ) -> None:
     """Tell what changed from one version to another."""
-    with Where(url, api_key).looking() as store:
-        found = store.diff(first, second)
+    if unseal:
+        with unsealing(url) as own:
+            found = own.diff(first, second, unseal=True)
+    else:
+        with Where(url, api_key).looking() as store:
+            found = store.diff(first, second)
     if json:
         print_json(msgspec.to_builtins(found))
         return
@@ -184,6 +196,7 @@ def _pairs(shown: Shown) -> list[tuple[str, str]]:
         ("version", f"{record.model}@{record.version}"),
         ("aliases", ", ".join(shown.aliases)),
         ("digest", record.digest),
+        ("sealed with", shown.sealed),
         ("pushed", f"{time_text(record.created)} by {record.made_by}"),
         ("size", f"{size_text(record.size)}, {size_text(record.stored)} of it new"),
         *((key, _cell(value)) for key, value in spec.items()),

@@ -27,11 +27,20 @@ def push(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
     drop_signature: Annotated[
         bool, typer.Option("--drop-signature", help="Leave out the signature that lies in the folder, unchecked.")
     ] = False,
+    seal: Annotated[
+        bool, typer.Option("--seal", help="Encrypt it with the key of the setting seal_key before it is written.")
+    ] = False,
     reason: ReasonOption = "",
     json: JsonOption = False,
 ) -> None:
     """Store a model as the next version of a name."""
-    wish = PushWish(parents=tuple(parent or ()), recipe=_recipe(recipe), reason=reason, drop_signature=drop_signature)
+    wish = PushWish(
+        parents=tuple(parent or ()),
+        recipe=_recipe(recipe),
+        reason=reason,
+        drop_signature=drop_signature,
+        seal=seal,
+    )
     with telling("pushing") as tell:
         record = changing(
             "models push", {"source": source, "model": name}, lambda store: store.push(source, name, wish, tell)
@@ -47,11 +56,17 @@ def push(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
 def pull(
     ref: RefArgument,
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder that is not there yet, or empty.")],
+    unseal: Annotated[
+        bool, typer.Option("--unseal", help="Decrypt a sealed version: its files then lie in DIR for all to read.")
+    ] = False,
     json: JsonOption = False,
 ) -> None:
     """Write the files of a version into a folder."""
     with telling("pulling") as tell, Store() as store:
-        record = store.pull(ref, folder, tell)
+        record = store.pull(ref, folder, tell, unseal=unseal)
+        sealed = unseal and store.seals.row(record) is not None
+    if sealed:
+        typer.echo(f"the files of {record.model}@{record.version} now lie unsealed in {folder}", err=True)
     if json:
         print_json(msgspec.to_builtins(record))
     else:

@@ -27,6 +27,7 @@ PumiceError
 ├── Unsupported
 ├── Unavailable                come back later
 │   ├── ModelNotReady
+│   ├── KeyServiceFailed
 │   ├── Overloaded
 │   └── StorageFailed
 ├── OverShare                  others want their part too
@@ -39,6 +40,8 @@ PumiceError
     ├── BadSetting
     ├── BadArtefact
     ├── UnsafeArtefact
+    ├── StillSealed            nobody asked for it in the clear
+    ├── WrongSealKey
     └── MissingDependency
 
 Every class is built from typed fields and says in ``message`` what was given, what is allowed, and what to do.
@@ -77,11 +80,14 @@ from pumice.domain.errors.request import (
 from pumice.domain.errors.setup import BadArtefact, BadSetting, MissingDependency, SetupError, UnsafeArtefact
 from pumice.domain.errors.store import (
     ExchangeFailed,
+    KeyServiceFailed,
     RequestNotFound,
+    StillSealed,
     Tampered,
     Untrusted,
     VersionInUse,
     VersionNotFound,
+    WrongSealKey,
 )
 
 __all__ = [
@@ -94,6 +100,7 @@ __all__ = [
     "ExchangeFailed",
     "Forbidden",
     "KeyNotFound",
+    "KeyServiceFailed",
     "LoadFailed",
     "LoadRefused",
     "MalformedInput",
@@ -112,6 +119,7 @@ __all__ = [
     "RequestNotFound",
     "SetupError",
     "SignatureMismatch",
+    "StillSealed",
     "StorageFailed",
     "Tampered",
     "TaskNotFound",
@@ -125,4 +133,5 @@ __all__ = [
     "Untrusted",
     "VersionInUse",
     "VersionNotFound",
+    "WrongSealKey",
 ]

@@ -1,11 +1,13 @@
-"""Errors of the model store: what is not there, what is refused, and bytes that have changed."""
+"""Errors of the model store: what is not there, what is refused, what is sealed, and bytes that have changed."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from pumice.domain.errors.availability import Unavailable
 from pumice.domain.errors.base import PumiceError
 from pumice.domain.errors.request import NotFound
+from pumice.domain.errors.setup import SetupError
 
 _MOST_NAMES = 20
 """A message that lists what there is names so many at most."""
@@ -137,3 +139,68 @@ class Untrusted(PumiceError):
     def message(self) -> str:
         """Name it, the reason and the way out."""
         return f"{self.what}: {self.problem}; {self.mend}"
+
+
+@dataclass(eq=False)
+class StillSealed(SetupError):
+    """Something would have to be told or written in the clear, and nobody asked for that.
+
+    Args:
+        ref: The sealed version.
+        mend: How to ask for it.
+    """
+
+    ref: str
+    mend: str
+    code = "still-sealed"
+    title = "The version is sealed"
+
+    @property
+    def message(self) -> str:
+        """Name the version and the way to ask."""
+        return f"'{self.ref}' is sealed; {self.mend}"
+
+
+@dataclass(eq=False)
+class WrongSealKey(SetupError):
+    """A sealed version needs another key than those that are given.
+
+    Args:
+        ref: The sealed version.
+        needed: Id of the key that wraps its data key.
+        given: Ids of the keys of the setting ``seal_key``.
+    """
+
+    ref: str
+    needed: str
+    given: tuple[str, ...]
+    code = "wrong-seal-key"
+    title = "Not the key of this version"
+
+    @property
+    def message(self) -> str:
+        """Name the keys by their ids, which tell nothing of them."""
+        given = ", ".join(f"'{key}'" for key in self.given) or "none"
+        return f"'{self.ref}' is sealed with key '{self.needed}'; 'seal_key' gives {given}: set it to that key"
+
+
+@dataclass(eq=False)
+class KeyServiceFailed(Unavailable):
+    """A keyring or a key management service did not do what it was asked to.
+
+    Args:
+        service: Which one.
+        problem: What it said.
+        retry_after_s: Seconds after which another try makes sense.
+    """
+
+    service: str
+    problem: str
+    retry_after_s: float = 5.0
+    code = "key-service-failed"
+    title = "The key service failed"
+
+    @property
+    def message(self) -> str:
+        """Name the service and what it said."""
+        return f"{self.service}: {self.problem}; see that it can be reached and that its key may be used"

@@ -11,6 +11,7 @@ from pumice.domain.errors import MalformedInput, Tampered
 from pumice.domain.model import Manifest
 from pumice.domain.signature import Signature
 from pumice.domain.store.names import check_model_name, check_path
+from pumice.domain.store.sealing import FORM, MANIFEST_PATH, Bound, plain_size
 
 MOST_BYTES = 64 * 1024 * 1024
 """Largest manifest that is read (bytes)."""
@@ -48,6 +49,27 @@ class Parent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     digest: str
 
 
+class Seal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """That a version is sealed: its files are ciphertext, and what is known of them is sealed too.
+
+    The manifest around it tells paths and sealed lengths and digests, parents, format and task, and nothing else.
+
+    Attributes:
+        form: How it is encrypted; see `pumice.domain.store.sealing`.
+        bound: The model and version that the bytes belong to.
+        manifest: The sealed manifest: paths, lengths and digests of the files as they were, and all that is known.
+    """
+
+    form: Literal["pumice-seal-1"]
+    bound: Bound
+    manifest: StoredFile
+
+    @classmethod
+    def of(cls, bound: Bound, manifest: StoredFile) -> Seal:
+        """A seal of the newest form."""
+        return cls(FORM, bound, manifest)
+
+
 class VersionManifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What a version is: its files, what is known of it, and where it comes from.
 
@@ -62,6 +84,7 @@ class VersionManifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
         parents: The versions that it was made from.
         recipe: How it was made from them.
         environment: Names and versions of what made it.
+        seal: Set if the files are sealed; see `Seal`.
     """
 
     schema: Literal[1] = 1
@@ -72,6 +95,12 @@ class VersionManifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
     parents: list[Parent] = msgspec.field(default_factory=list)
     recipe: dict[str, Any] = msgspec.field(default_factory=dict)
     environment: dict[str, str] = msgspec.field(default_factory=dict)
+    seal: Seal | msgspec.UnsetType = msgspec.UNSET
+
+    @property
+    def stored(self) -> list[StoredFile]:
+        """Everything that lies in the store for it: its files, and the sealed manifest if there is one."""
+        return [*self.files, *([self.seal.manifest] if self.seal else [])]
 
     @property
     def tensors(self) -> dict[str, str]:
@@ -84,8 +113,12 @@ class VersionManifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
 
     @property
     def size(self) -> int:
-        """Length of all files together (bytes)."""
-        return sum(file.size for file in self.files)
+        """Length of all files together, of sealed ones before they were sealed (bytes).
+
+        Raises:
+            Tampered: No sealed file is so long as one that is named.
+        """
+        return sum(plain_size(file.size) if self.seal else file.size for file in self.files)
 
     def check(self) -> None:
         """Refuse a manifest whose parts do not fit together.
@@ -99,7 +132,11 @@ class VersionManifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
         folders = {"/".join(path.split("/")[:depth]) for path in paths for depth in range(1, path.count("/") + 1)}
         if not folders.isdisjoint(paths):
             raise MalformedInput("manifest", "a path is a file and a folder at once")
-        for file in self.files:
+        if self.seal:
+            check_model_name(self.seal.bound.model)
+            if self.seal.manifest.path != MANIFEST_PATH or self.seal.bound.version < 1:
+                raise MalformedInput("manifest, seal", "expected a number from 1, and a sealed manifest without a path")
+        for file in self.stored:
             digests = (file.sha256, *file.lists)
             if file.size < 0 or not all(is_digest(digest) for digest in digests):
                 raise MalformedInput(

@@ -6,7 +6,7 @@ from typing import Literal
 
 import msgspec
 
-Kind = Literal["push", "alias", "rollback", "delete"]
+Kind = Literal["push", "alias", "rollback", "delete", "reseal"]
 """What a line of the journal is about."""
 
 
@@ -67,8 +67,8 @@ class Move(msgspec.Struct, frozen=True, kw_only=True):
         id: Its place; later lines have greater ones.
         model: Name of the model.
         kind: What happened.
-        alias: The alias that moved; empty for pushes and deletions.
-        version: The version that it points to from then on, that was pushed, or deleted.
+        alias: The alias that moved; empty for what is about a version.
+        version: The version that it points to from then on, that was pushed, deleted, or wrapped with another key.
         below: For aliases: the line to which a rollback returns, or None.
         at: When (s since 1970); never before the line above it.
         moved_by: Who did it.

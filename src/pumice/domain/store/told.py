@@ -48,11 +48,12 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         record: How it was entered.
         aliases: Aliases that point to it now.
-        manifest: What its digest stands for.
+        manifest: What its digest stands for; of a sealed version what everybody may read, unless it was unsealed.
         children: Versions that were made from it.
         history: The last lines of the model's journal, the newest first.
         signed: Who signed what of it.
         served: Where it is served now, or kept in memory to be.
+        sealed: Id of the key that its data key is wrapped with; empty: it is not sealed.
     """
 
     record: VersionRecord
@@ -62,6 +63,7 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True):
     history: list[Move]
     signed: list[SignatureLine]
     served: list[ServedAt]
+    sealed: str = ""
 
 
 class Lineage(msgspec.Struct, frozen=True, kw_only=True):
@@ -92,6 +94,7 @@ class Verified(msgspec.Struct, frozen=True, kw_only=True):
         problems: What has changed, each with its reason; empty: nothing.
         signers: Who stands for each version that a trusted key signed: id of the key, and whose it is.
         unsigned: Versions that no trusted key signed, each with its reason; problems too if the policy is ``require``.
+        unopened: Sealed versions of which the sealed bytes alone were looked at, because their key is not given.
         leftovers: Files of pushes that did not come to their end; no version uses them.
     """
 
@@ -101,6 +104,7 @@ class Verified(msgspec.Struct, frozen=True, kw_only=True):
     problems: list[str]
     signers: dict[str, str]
     unsigned: list[str]
+    unopened: list[str]
     leftovers: int
 
 

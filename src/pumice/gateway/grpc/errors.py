@@ -40,6 +40,7 @@ STATUSES: Mapping[type[e.PumiceError], StatusCode] = MappingProxyType(
         e.Overloaded: StatusCode.UNAVAILABLE,
         e.OverShare: StatusCode.RESOURCE_EXHAUSTED,
         e.StorageFailed: StatusCode.UNAVAILABLE,
+        e.KeyServiceFailed: StatusCode.UNAVAILABLE,
         e.DeadlineExceeded: StatusCode.DEADLINE_EXCEEDED,
         e.Cancelled: StatusCode.CANCELLED,
         e.ModelError: StatusCode.INTERNAL,
@@ -49,6 +50,8 @@ STATUSES: Mapping[type[e.PumiceError], StatusCode] = MappingProxyType(
         e.BadSetting: StatusCode.INTERNAL,
         e.BadArtefact: StatusCode.INTERNAL,
         e.UnsafeArtefact: StatusCode.INTERNAL,
+        e.StillSealed: StatusCode.INTERNAL,
+        e.WrongSealKey: StatusCode.INTERNAL,
         e.MissingDependency: StatusCode.INTERNAL,
     }
 )

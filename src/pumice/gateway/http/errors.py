@@ -49,6 +49,7 @@ STATUSES: Mapping[type[e.PumiceError], int] = MappingProxyType(
         e.Overloaded: 503,
         e.OverShare: 429,
         e.StorageFailed: 503,
+        e.KeyServiceFailed: 503,
         e.DeadlineExceeded: 504,
         e.Cancelled: 499,  # nginx's code: nobody reads it but the log and the counters
         e.ModelError: 500,
@@ -58,6 +59,8 @@ STATUSES: Mapping[type[e.PumiceError], int] = MappingProxyType(
         e.BadSetting: 500,
         e.BadArtefact: 500,
         e.UnsafeArtefact: 500,
+        e.StillSealed: 500,
+        e.WrongSealKey: 500,
         e.MissingDependency: 500,
     }
 )

@@ -14,6 +14,7 @@ from pathlib import Path
 import msgspec
 
 from pumice.protocol.frames import WorkerSpec
+from pumice.runtime.memory import keep_from_disk
 
 _FOLDER = "model"
 
@@ -28,6 +29,8 @@ def lay_out(spec: WorkerSpec, fds: Sequence[int]) -> WorkerSpec:
     Returns:
         The specification, its paths absolute.
     """
+    if spec.sealed:
+        keep_from_disk()
     folder = Path(spec.socket).parent / _FOLDER
     folder.mkdir()
     for path, fd in zip(spec.files or (), fds, strict=True):

@@ -9,18 +9,19 @@ from sqlalchemy import Connection, Engine
 
 from pumice.db import packs, versions
 from pumice.domain.errors import MalformedInput, Tampered, Untrusted
-from pumice.domain.store.manifest import VersionManifest
+from pumice.domain.store.manifest import StoredFile, VersionManifest
 from pumice.domain.store.records import VersionRecord
 from pumice.domain.trust.heads import Head, check_version
 from pumice.domain.trust.policy import short
+from pumice.service.store.seals import Opened
 from pumice.service.store.transfer import Transfer
 from pumice.service.store.trust import Guard
 from pumice.service.store.types import Progress, Verified
 from pumice.store.layout import Layout
 from pumice.store.packs import PackReader
 from pumice.store.pulling import runs_of
-from pumice.store.sessions import transaction
-from pumice.store.verifying import extra_files, verify_file, verify_pack
+from pumice.store.sessions import Session, transaction
+from pumice.store.verifying import Plain, extra_files, verify_file, verify_pack
 
 
 class Check:
@@ -44,6 +45,7 @@ class Check:
         self._transfer = transfer
         self._progress = progress
         self._problems: list[str] = []
+        self._unopened: list[str] = []
         self._files = self._done = self._total = 0
 
     def version(self, ref: str) -> Verified:
@@ -61,10 +63,11 @@ class Check:
             with self._noting(f"{record.model}@{record.version}"):
                 manifest = self._transfer.manifest(session, reader, record)
                 self._look_at_signatures(record, manifest)
-                for file in manifest.files:
+                opened = self._open(record, manifest, session, reader)
+                for file, plain in _with_plain(manifest, opened):
                     self._files += 1
                     with self._noting(f"{record.model}@{record.version}"):
-                        verify_file(file, session, reader, self._count)
+                        verify_file(file, session, reader, self._count, plain)
         return self._verified(1, 0)
 
     def everything(self) -> Verified:
@@ -95,7 +98,8 @@ class Check:
                 with self._noting(f"{record.model}@{record.version}"):
                     manifest = self._transfer.manifest(session, reader, record)
                     self._look_at_signatures(record, manifest)
-                    for file in manifest.files:
+                    self._open(record, manifest, session, reader)
+                    for file in manifest.stored:
                         self._files += 1
                         for _ in runs_of(file, session, reader):
                             pass
@@ -123,6 +127,18 @@ class Check:
             if self._guard.policy == "require":
                 self._problems.append(error.message)
 
+    def _open(
+        self, record: VersionRecord, manifest: VersionManifest, session: Session, reader: PackReader
+    ) -> Opened | None:
+        """Unseal a version if its key is given; it is told if that shows that something has changed."""
+        name = f"{record.model}@{record.version}"
+        opened: Opened | None = None
+        with self._noting(name):
+            opened = self._transfer.seals.open_if_given(record, manifest, session, reader)
+            if manifest.seal and opened is None:
+                self._unopened.append(name)
+        return opened
+
     @contextmanager
     def _noting(self, what: str) -> Iterator[None]:
         try:
@@ -142,5 +158,17 @@ class Check:
             problems=self._problems,
             signers=self._signers,
             unsigned=self._unsigned,
+            unopened=self._unopened,
             leftovers=left,
         )
+
+
+def _with_plain(manifest: VersionManifest, opened: Opened | None) -> Iterator[tuple[StoredFile, Plain | None]]:
+    """The files of a version, each with what it is unsealed with; of a sealed one its sealed manifest too."""
+    if opened is None:
+        yield from ((file, None) for file in manifest.stored)
+        return
+    for file, plain in zip(manifest.files, opened.inside.manifest.files, strict=True):
+        yield file, Plain(plain, opened.cipher.of(file.path))
+    for file in manifest.stored[len(manifest.files) :]:
+        yield file, None

@@ -20,20 +20,29 @@ class HeldVersion:
 
     Args:
         record: The version.
-        manifest: What its digest stands for.
+        manifest: What is known of it; of a sealed one what was sealed.
         files: Its files; their descriptors are closed with it.
         lease: Says that it is served; ended with it.
+        sealed: Whether nobody is to read them without a key.
 
     Attributes:
         record: The version.
         manifest: What its digest stands for.
         files: Its files in memory, in the order of the manifest.
+        sealed: Whether nobody is to read them without a key: what has them must write them nowhere.
     """
 
     def __init__(
-        self, record: VersionRecord, manifest: VersionManifest, files: Sequence[MemoryFile], lease: ServedLease
+        self,
+        record: VersionRecord,
+        manifest: VersionManifest,
+        files: Sequence[MemoryFile],
+        lease: ServedLease,
+        *,
+        sealed: bool,
     ) -> None:
         self.record = record
+        self.sealed = sealed
         self.manifest = manifest
         self.files = tuple(files)
         self._lease = lease

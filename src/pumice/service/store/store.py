@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Engine
 from pumice.config import load_settings
 from pumice.db import Place, packs, versions
 from pumice.db.engine import READS, open_database
-from pumice.domain.errors import VersionInUse, VersionNotFound
+from pumice.domain.errors import StillSealed, VersionInUse, VersionNotFound
 from pumice.domain.store.difference import Difference, difference
 from pumice.domain.store.names import DEFAULT_ALIAS, Ref, check_alias, check_model_name, parse_numbered, parse_ref
 from pumice.domain.store.records import ModelSummary, Move, VersionRecord
@@ -25,12 +25,14 @@ from pumice.service.store.checking import Check
 from pumice.service.store.holding import HeldVersion
 from pumice.service.store.lineage import trace
 from pumice.service.store.lookup import known, resolve
+from pumice.service.store.seals import Seals
 from pumice.service.store.serving import served_at
 from pumice.service.store.transfer import Transfer
 from pumice.service.store.trust import Guard
 from pumice.service.store.types import Lineage, Progress, PushWish, Shown, Verified
 from pumice.store.collecting import collect
 from pumice.store.layout import Layout
+from pumice.store.seal_keys import SealKeys
 from pumice.store.sessions import transaction
 
 _HISTORY = 50
@@ -46,12 +48,14 @@ class Store:
     Args:
         home: The home; the one of the settings (``PUMICE_HOME``) if left out.
         database: URL of the database that is used instead of the file in the home; that of the settings if left out.
+        seal_key: Keys of sealed versions, as the setting of that name; that of the settings if left out.
         by: Who changes something, for the journal; the user of this process if left out.
         clock: Seconds since 1970.
 
     Attributes:
         by: Who changes something, for the journal.
         engine: The database.
+        seals: Keys of the sealed versions.
 
     Raises:
         BadArtefact: The database is damaged or of a newer Pumice.
@@ -63,10 +67,12 @@ class Store:
         home: str | Path | None = None,
         *,
         database: str | None = None,
+        seal_key: str | None = None,
         by: str = "",
         clock: Callable[[], float] = time.time,
     ) -> None:
-        settings = load_settings({"home": None if home is None else str(home), "database": database})
+        given = {"home": None if home is None else str(home), "database": database, "seal_key": seal_key}
+        settings = load_settings(given)
         self.engine: Engine = open_database(Place(settings.home_path, settings.database))
         self._reader = self.engine.execution_options(**READS)
         self._layout = Layout(settings.home_path)
@@ -74,7 +80,8 @@ class Store:
         self._clock = clock
         self.by = by or f"local:{getpass.getuser()}"
         self._guard = Guard.of(settings, self._reader, self._layout, clock)
-        self._transfer = Transfer(self.engine, self._layout, clock, self._guard)
+        self.seals = Seals(self.engine, SealKeys(settings.seal_key), self._guard.heads, self.by, clock)
+        self._transfer = Transfer(self.engine, self._layout, clock, self._guard, self.seals)
 
     def __enter__(self) -> Self:
         return self
@@ -109,19 +116,30 @@ class Store:
             VersionNotFound: A parent is not in the store.
             Tampered: A file is not what the wish's digests say.
             StorageFailed: It could not be stored.
+            KeyServiceFailed: It is to be sealed, and the key's service failed.
         """
         return self._transfer.push(str(source), check_model_name(name), wish or PushWish(), self.by, progress)
 
-    def pull(self, ref: str, folder: str | Path, progress: Progress = _silent) -> VersionRecord:
+    def pull(
+        self, ref: str, folder: str | Path, progress: Progress = _silent, *, unseal: bool = False
+    ) -> VersionRecord:
         """Write the files of a version into a folder that is not there yet, or empty. All of them appear at once.
+
+        Args:
+            ref: The version.
+            folder: The folder.
+            progress: Told how far it is.
+            unseal: Decrypt a sealed version: its files then lie in the clear.
 
         Raises:
             BadArtefact: The folder has something in it.
+            StillSealed: The version is sealed, and nobody asked to unseal it.
+            WrongSealKey: The setting ``seal_key`` does not give its key.
             Tampered: Stored bytes have changed; nothing is left in the folder.
             VersionNotFound: There is no such version.
             StorageFailed: Something could not be read or written.
         """
-        return self._transfer.pull(ref, Path(folder).expanduser(), progress)
+        return self._transfer.pull(ref, Path(folder).expanduser(), progress, unseal=unseal)
 
     def hold(self, ref: str, progress: Progress = _silent, *, served_as: str = "") -> HeldVersion:
         """Bring the files of a version into memory, each byte checked on its way, for a process that serves them.
@@ -180,15 +198,23 @@ class Store:
         with transaction(self._reader) as connection:
             return resolve(connection, ref)
 
-    def show(self, ref: str) -> Shown:
+    def show(self, ref: str, *, unseal: bool = False) -> Shown:
         """All that is known of a version.
+
+        Args:
+            ref: The version.
+            unseal: Tell also what is sealed of its description.
 
         Raises:
             VersionNotFound: There is no such version.
             Tampered: Its manifest has changed, or a signature does not fit.
+            WrongSealKey: The setting ``seal_key`` does not give its key.
         """
         record, manifest = self._transfer.look(ref)
         signed = self._guard.seen(record, manifest)
+        if unseal:
+            manifest = self._transfer.inside(record, manifest)
+        sealed = self.seals.row(record)
         with transaction(self._reader) as connection:
             children = versions.children(connection, record.model, record.version)
             pointing = versions.aliases(connection, record.model)
@@ -200,6 +226,7 @@ class Store:
                 history=versions.history(connection, record.model, _HISTORY),
                 signed=signed,
                 served=served_at(connection, self._layout, self._clock(), record),
+                sealed="" if sealed is None else sealed["key_id"],
             )
 
     def at(self, ref: str, moment: float) -> Move:
@@ -221,14 +248,27 @@ class Store:
                 raise VersionNotFound(f"{ref} at that time", known(connection, parsed.model))
             return move
 
-    def diff(self, first: str, second: str) -> Difference:
+    def diff(self, first: str, second: str, *, unseal: bool = False) -> Difference:
         """What changed from one version to another.
+
+        Args:
+            first: The one before.
+            second: The one after.
+            unseal: Tell it also of sealed versions.
 
         Raises:
             VersionNotFound: One of them is not there.
             Tampered: A manifest has changed.
+            StillSealed: One of them is sealed, and nobody asked to unseal it.
+            WrongSealKey: The setting ``seal_key`` does not give its key.
         """
-        return difference(self._transfer.look(first)[1], self._transfer.look(second)[1])
+        seen = []
+        for ref in (first, second):
+            record, manifest = self._transfer.look(ref)
+            if manifest.seal and not unseal:
+                raise StillSealed(ref, "what differs is told with --unseal")
+            seen.append(self._transfer.inside(record, manifest))
+        return difference(*seen)
 
     def alias(self, name: str, alias: str, version: int, reason: str = "") -> Move:
         """Let an alias point to a version.

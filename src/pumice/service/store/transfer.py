@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 import platform
 import shutil
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from pathlib import Path
 
+from msgspec.structs import replace
 from sqlalchemy import Connection, Engine
 
 from pumice.__about__ import __version__
-from pumice.db import packs, versions
+from pumice.db import packs, seals, versions
 from pumice.db.engine import READS
-from pumice.domain.errors import BadArtefact, StorageFailed, Tampered
+from pumice.domain.errors import BadArtefact, StillSealed, StorageFailed, Tampered
 from pumice.domain.store.manifest import Parent, VersionManifest, decode_manifest, encode_manifest
 from pumice.domain.store.records import VersionRecord
 from pumice.domain.trust.bundles import MOST_BYTES
@@ -23,14 +24,16 @@ from pumice.service.store.aliases import Mover, Step, note
 from pumice.service.store.describing import describe
 from pumice.service.store.holding import HeldVersion
 from pumice.service.store.lookup import resolve
+from pumice.service.store.seals import Opened, Seals, add_sealed
 from pumice.service.store.serving import ServedLease
 from pumice.service.store.trust import Guard
 from pumice.service.store.types import Progress, PushWish
 from pumice.store.layout import Layout, sync_folder
 from pumice.store.memory import load_files
 from pumice.store.packs import PackReader
-from pumice.store.pulling import read_object, write_file
+from pumice.store.pulling import Readable, read_object, write_file
 from pumice.store.pushing import Push
+from pumice.store.sealing import SealedPush
 from pumice.store.sessions import Session, transaction
 from pumice.store.tree import SourceFile
 
@@ -43,10 +46,12 @@ class Transfer:
         layout: The store's folder.
         clock: Seconds since 1970.
         guard: Signs versions, and says which may be used.
+        seals: Keys of sealed versions.
     """
 
-    def __init__(self, engine: Engine, layout: Layout, clock: Callable[[], float], guard: Guard) -> None:
+    def __init__(self, engine: Engine, layout: Layout, clock: Callable[[], float], guard: Guard, seals: Seals) -> None:
         self._guard = guard
+        self.seals = seals
         self._engine = engine
         self._reader = engine.execution_options(**READS)
         self._layout = layout
@@ -60,27 +65,44 @@ class Transfer:
         """Store a source as the next version of a model; see `Store.push`."""
         described = describe(source)
         if wish.spec is not None:
-            described = replace(described, spec=wish.spec, entry=wish.spec.model, signature=wish.spec.signature)
+            described = dataclasses.replace(
+                described, spec=wish.spec, entry=wish.spec.model, signature=wish.spec.signature
+            )
         files, brought = take_signature(described.files)
+        brought = b"" if wish.drop_signature else brought
         told = _Counter(progress, sum(file.size for file in files))
         with transaction(self._engine) as connection:
             above = [resolve(connection, ref) for ref in wish.parents]
         parents = [self._parent(record) for record in above]
+        draft = VersionManifest(
+            entry=described.entry,
+            spec=described.spec,
+            signature=described.signature,
+            files=[],
+            parents=parents,
+            recipe=wish.recipe,
+            environment=described.environment | {"pumice": __version__, "python": platform.python_version()},
+        )
+
+        def check(plain: VersionManifest) -> bytes:
+            """Hold the files against what was said of them, and hand out the signature that came with them."""
+            _check_digests(plain, wish.digests)
+            if brought:
+                digests = {file.path: file.sha256 for file in plain.files}
+                self._guard.check_folder(model, brought, digests, f"{source}, {SIGNATURE_FILE}")
+            return brought
+
+        reserved = self.seals.reserve(model) if wish.seal else None
         with self.session() as session, Push(self._engine, session, self._layout, self._clock(), told) as push:
-            manifest = VersionManifest(
-                entry=described.entry,
-                spec=described.spec,
-                signature=described.signature,
-                files=[push.add_file(file) for file in files],
-                parents=parents,
-                recipe=wish.recipe,
-                environment=described.environment | {"pumice": __version__, "python": platform.python_version()},
-            )
-            _check_digests(manifest, wish.digests)
-            if brought and not wish.drop_signature:
-                self._guard.check_folder(
-                    model, brought, {file.path: file.sha256 for file in manifest.files}, f"{source}, {SIGNATURE_FILE}"
-                )
+            if reserved is None:
+                manifest = replace(draft, files=[push.add_file(file) for file in files])
+                check(manifest)
+            else:
+                with SealedPush(push, reserved.cipher, told) as sealing:
+                    # what is signed in the clear would tell the digests of the plain files
+                    manifest = add_sealed(
+                        sealing, files, draft, lambda plain: check(plain) or self._guard.sign_files(model, plain)
+                    )
             data = encode_manifest(manifest)
             digest = push.add_object(data)
             manifest = decode_manifest(data, digest)  # what is signed is what will be read
@@ -90,7 +112,7 @@ class Transfer:
                     resolve_same(connection, parent)
                 record = VersionRecord(
                     model=model,
-                    version=versions.next_number(connection, model),
+                    version=versions.next_number(connection, model) if reserved is None else reserved.number,
                     digest=digest,
                     created=self._clock(),
                     made_by=by,
@@ -102,7 +124,9 @@ class Transfer:
                 )
                 versions.add(connection, record, [(parent.model, parent.version) for parent in parents])
                 push.enter(connection, model, record.version)
-                if brought and not wish.drop_signature:
+                if reserved is not None:
+                    seals.add(connection, reserved.row)
+                elif brought:
                     self._guard.enter(connection, record, brought, FILES)
                 self._guard.sign(connection, record, manifest)
                 note(
@@ -112,19 +136,24 @@ class Transfer:
                 )
         return record
 
-    def pull(self, ref: str, folder: Path, progress: Progress) -> VersionRecord:
+    def pull(self, ref: str, folder: Path, progress: Progress, *, unseal: bool) -> VersionRecord:
         """Write a version's files into a folder; see `Store.pull`."""
         _refuse_taken(folder)
         with self.session() as session, PackReader(self._layout) as reader:
             record = self.hold(session, ref)
             manifest = self.manifest(session, reader, record)
             signature = self._guard.pulled(record, manifest)
+            opened = self.seals.open(record, manifest, session, reader) if unseal else None
+            if opened is not None:
+                signature = opened.inside.signature if signature else None
+            elif manifest.seal:
+                raise StillSealed(ref, f"`pumice models pull --unseal {ref} DIR` writes its files in the clear")
             told = _Counter(progress, manifest.size)
             part = folder.absolute().with_name(f".{folder.absolute().name}.{uuid.uuid4().hex[:8]}.part")
             try:
                 part.mkdir(parents=True)
-                for file in manifest.files:
-                    write_file(part / file.path, file, session, reader, told)
+                for each in _readable(manifest, opened):
+                    write_file(part / each.file.path, each, session, reader, told)
                 if signature is not None:
                     (part / SIGNATURE_FILE).write_bytes(signature)
                 part.replace(folder)
@@ -140,13 +169,16 @@ class Transfer:
         with self.session() as session, PackReader(self._layout) as reader:
             record = self.hold(session, ref)
             manifest = self.manifest(session, reader, record)
+            opened = self.seals.open(record, manifest, session, reader)
             lease = ServedLease(self._engine, self._layout, self._clock, record, served_as)
             try:
-                files = load_files(manifest.files, session, reader, _Counter(progress, manifest.size))
+                files = load_files(_readable(manifest, opened), session, reader, _Counter(progress, manifest.size))
             except BaseException:
                 lease.close()
                 raise
-        return HeldVersion(record, manifest, files, lease)
+        if opened is not None:
+            manifest = opened.inside.manifest
+        return HeldVersion(record, manifest, files, lease, sealed=opened is not None)
 
     def hold(self, session: Session, ref: str) -> VersionRecord:
         """Resolve a reference, and keep the version's packs as long as the session lives."""
@@ -163,6 +195,25 @@ class Transfer:
             Tampered: It has changed.
         """
         return decode_manifest(read_object(session, reader, record.digest), record.digest)
+
+    def inside(self, record: VersionRecord, manifest: VersionManifest) -> VersionManifest:
+        """The manifest of a version as it is without a seal.
+
+        Args:
+            record: The version.
+            manifest: Its manifest, as everybody may read it.
+
+        Raises:
+            Tampered: It has changed.
+            VersionNotFound: It was deleted meanwhile.
+            WrongSealKey: The setting does not give its key.
+        """
+        if not manifest.seal:
+            return manifest
+        with self.session() as session, PackReader(self._layout) as reader:
+            self.hold(session, f"{record.model}@{record.version}")
+            opened = self.seals.open(record, manifest, session, reader)
+            return manifest if opened is None else opened.inside.manifest
 
     def look(self, ref: str) -> tuple[VersionRecord, VersionManifest]:
         """Resolve a reference and read the manifest, without a session: a look writes nothing.
@@ -205,6 +256,10 @@ def take_signature(files: list[SourceFile]) -> tuple[list[SourceFile], bytes]:
             except OSError as error:
                 raise BadArtefact(str(file.place), f"it cannot be read: {error.strerror}", "mend it") from None
     return rest, b""
+
+
+def _readable(manifest: VersionManifest, opened: Opened | None) -> list[Readable]:
+    return [Readable(file, None if opened is None else opened.cipher.of(file.path)) for file in manifest.files]
 
 
 class _Counter:

@@ -80,6 +80,15 @@ class Guard:
         for statement in (files_statement(record.model, manifest), version_statement(record, manifest)):
             self.enter(connection, record, self._signed(statement), statement.predicate_type)
 
+    def sign_files(self, model: str, manifest: VersionManifest) -> bytes:
+        """Sign a version's files, for whoever holds them.
+
+        Raises:
+            BadArtefact: The key cannot be read.
+            StorageFailed: The key cannot be made.
+        """
+        return self._signed(files_statement(model, manifest))
+
     def enter(self, connection: Connection, record: VersionRecord, body: bytes, form: str) -> None:
         """Enter a signed statement about a version."""
         signatures.add(connection, (record.model, record.version), form, self._clock(), body)

@@ -26,6 +26,7 @@ class PushWish(msgspec.Struct, frozen=True, kw_only=True):
         drop_signature: Leave out the signature that lies in the folder, unchecked.
         spec: What is known of the model, if its folder does not say it.
         digests: SHA-256 in hex that files must turn out to have, by path; else nothing is entered.
+        seal: Encrypt it with the key of the setting ``seal_key``.
     """
 
     parents: tuple[str, ...] = ()
@@ -34,3 +35,4 @@ class PushWish(msgspec.Struct, frozen=True, kw_only=True):
     drop_signature: bool = False
     spec: Manifest | None = None
     digests: dict[str, str] = msgspec.field(default_factory=dict)
+    seal: bool = False
