@@ -1,6 +1,6 @@
 """Every engine loads a stored version from memory, with nothing on the disk but names."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -94,7 +94,7 @@ class Shelf:
 
 
 @pytest.fixture
-def shelf(store: Store, home: Path, tmp_path: Path) -> Iterator[Shelf]:
+def shelf(store: Store, home: Path, tmp_path: Path) -> Shelf:
     folder = tmp_path / "replicas"
     folder.mkdir()
     return Shelf(store, home, folder)

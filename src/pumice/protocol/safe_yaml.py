@@ -6,7 +6,7 @@ into memory once somebody writes them out; recurses as deep as the text says; an
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 import yaml
 
@@ -29,10 +29,11 @@ _CLOSING = (yaml.MappingEndEvent, yaml.SequenceEndEvent)
 class _Loader(yaml.SafeLoader):
     """Reads null, booleans, numbers, texts, lists and mappings; a date stays the text that it is."""
 
-    yaml_implicit_resolvers: ClassVar = {
-        first: [(tag, pattern) for tag, pattern in resolvers if tag.rpartition(":")[2] in _PLAIN]
-        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-    }
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag.rpartition(":")[2] in _PLAIN]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
 
 
 def load_yaml(text: str, what: str) -> Any:
