@@ -6,6 +6,7 @@ from benchmarks import shared_memory
 from benchmarks.bounds import Bound, all_bounds
 from benchmarks.flood_report import flood_sections
 from benchmarks.pairs import PAIRS, WAYS
+from benchmarks.registries import registry_table
 from benchmarks.samples import Results
 from benchmarks.servers import ECHO, SERVERS, TITLES, demo_server
 from benchmarks.workloads import WORKLOADS
@@ -106,6 +107,9 @@ def sections(results: Results) -> list[tuple[str, Table]]:
     found += flood_sections(results)
     if results.starts:
         found.append(("Cold start (tiny model where nothing else is said)", start_table(results)))
+    rows = registry_table(results)
+    if rows:
+        found.append(("registries: the model store beside MLflow's registry, files on the same disk", rows))
     bounds = all_bounds(results)
     if results.extras:
         rows = [["Pumice's own", "value"], *([name, f"{value:.3f}"] for name, value in results.extras.items())]

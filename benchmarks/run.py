@@ -13,7 +13,7 @@ import shutil
 import time
 from pathlib import Path
 
-from benchmarks import grpc, overload, paths, shared_memory, store
+from benchmarks import grpc, overload, paths, registries, shared_memory, store
 from benchmarks.bounds import all_bounds
 from benchmarks.chart import draw
 from benchmarks.flood_report import draw_floods
@@ -28,7 +28,7 @@ from benchmarks.setup_peers import setup
 from benchmarks.startup import run_startup
 from benchmarks.workloads import WORKLOADS
 
-PARTS = (*WORKLOADS, grpc.KEY, shared_memory.KEY, *PAIRS, "start", "kills", store.KEY, overload.KEY)
+PARTS = (*WORKLOADS, grpc.KEY, shared_memory.KEY, *PAIRS, "start", "kills", store.KEY, registries.KEY, overload.KEY)
 
 
 def arguments() -> argparse.Namespace:
@@ -57,7 +57,9 @@ def run(given: argparse.Namespace) -> Results:
     """Measures what was asked for."""
     servers, parts = tuple(given.peers.split(",")), given.workload.split(",")
     if not given.no_setup:
-        setup([name for name in servers if name != "pumice"])
+        setup(
+            [*(name for name in servers if name != "pumice"), *([registries.PEER] if registries.KEY in parts else [])]
+        )
     counts = tuple(int(count) for count in given.connections.split(",") if count)
     plan = Plan(servers, given.rounds, given.seconds, given.warmup, counts)
     about = machine() | {"rounds": plan.rounds, "seconds": plan.seconds, "warmup": plan.warmup}
@@ -75,6 +77,7 @@ def measure(key: str, given: argparse.Namespace, plan: Plan, results: Results) -
         shared_memory.KEY: lambda: shared_memory.run_shared_memory(plan, results),
         "start": lambda: run_startup(plan.servers, given.starts, results),
         "kills": lambda: run_kills(results),
+        registries.KEY: lambda: registries.run_registries(given.rounds, results),
         store.KEY: lambda: store.run_store(given.rounds, results),
         overload.KEY: lambda: overload.run_overload(plan, results),
     }
