@@ -192,3 +192,10 @@ def crash(source: str, out: str) -> None:
 def babble(source: str, out: str) -> str:
     """Answer more than anybody reads."""
     return "x" * (17 << 20)
+
+
+def gorge(source: str, out: str) -> None:
+    """Take memory without end."""
+    taken = []
+    while True:
+        taken.append(bytearray(16 << 20))

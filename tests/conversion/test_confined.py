@@ -141,10 +141,11 @@ def test_the_tries_are_real(scene: Scene) -> None:
         ("scatter", LIMITS, "200 files"),
         ("crash", LIMITS, "without a word"),
         ("babble", LIMITS, "without a word"),
+        ("gorge", LIMITS, "more than 512 MiB of memory"),
     ],
 )
 def test_it_is_ended_when_it_takes_too_much(scene: Scene, attack: str, limits: Limits, problem: str) -> None:
-    with pytest.raises(Ended, match=problem):
+    with pytest.raises(BadArtefact if attack == "gorge" else Ended, match=problem):
         scene.run(f"{HERE}:{attack}", limits)
 
 

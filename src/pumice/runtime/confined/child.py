@@ -17,6 +17,8 @@ from pumice.runtime.confined.rights import read_only
 from pumice.runtime.worker.sandbox import limit_memory, narrow
 
 _PR_SET_PDEATHSIG = 1
+# torch has no error of its own for it
+_NO_MEMORY = ("Cannot allocate memory", "can't allocate memory", "not enough memory")
 
 
 class Task(msgspec.Struct, frozen=True):
@@ -63,11 +65,8 @@ def main() -> None:
         _write(reply, Done(_run(task, out, scratch)))
     except PumiceError as error:
         _write(reply, record_error(error))
-    except MemoryError:
-        problem = f"it takes more than {task.memory >> 20} MiB of memory"
-        _write(reply, record_error(BadArtefact(task.source, problem, "allow more memory, if you trust it")))
     except BaseException as error:  # noqa: BLE001 - what a stranger's file raises, SystemExit too, is told in one line
-        _write(reply, record_error(BadArtefact(task.source, _line(error), "convert it where it was made")))
+        _write(reply, record_error(_told(error, task)))
     # threads and exit handlers of a stranger's code are not waited for
     os._exit(0)
 
@@ -90,9 +89,15 @@ def _import(libraries: tuple[str, ...]) -> None:
         import_module(library)
 
 
-def _line(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    return f"it cannot be read ({type(error).__name__}{': ' + lines[0][:300] if lines else ''})"
+def _told(error: BaseException, task: Task) -> BadArtefact:
+    text = str(error).strip()
+    if isinstance(error, MemoryError) or any(sign in text for sign in _NO_MEMORY):
+        problem = f"reading it takes more than {task.memory >> 20} MiB of memory"
+        return BadArtefact(task.source, problem, "allow more memory, if you trust it")
+    first = f": {text.splitlines()[0][:300]}" if text else ""
+    return BadArtefact(
+        task.source, f"it cannot be read ({type(error).__name__}{first})", "convert it where it was made"
+    )
 
 
 def _write(reply: int, message: Done | ErrorRecord) -> None:
