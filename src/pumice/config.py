@@ -271,6 +271,27 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     signing_certificate: Annotated[
         str, Meta(description="Certificates that vouch for that key (PEM, its own first); empty: none.")
     ] = ""
+    store_url: Annotated[
+        str,
+        Meta(
+            description="Object store that has the packs of the model store: `s3://BUCKET/PREFIX`, or another URL that"
+            " fsspec knows; empty: they are in the home."
+        ),
+    ] = ""
+    store_options: Annotated[
+        dict[str, Any],
+        Meta(
+            description="What fsspec is told besides to reach it, such as `endpoint_url`; in the environment, as a JSON"
+            " object. Credentials are better left to what the cloud's own tools use."
+        ),
+    ] = msgspec.field(default_factory=dict)
+    store_cache_size: Annotated[
+        int,
+        Meta(
+            description="Most disk in the home for what was read of the object store (bytes, or text such as `8GiB`).",
+            ge=64 * 1024 * 1024,
+        ),
+    ] = 10 * 1024 * 1024 * 1024
     webhook_hosts: Annotated[
         str,
         Meta(
@@ -425,7 +446,8 @@ def _convert(values: Mapping[str, Any], origin: str) -> Settings:
         raise BadSetting(f"{origin}: '{key}'", given, detail) from None
 
 
-_SIZES = frozenset({"cache_size", "max_body_bytes", "memory_budget"})
+_SIZES = frozenset({"cache_size", "max_body_bytes", "memory_budget", "store_cache_size"})
+_OBJECTS = frozenset({"oidc_scopes", "store_options"})
 _LISTS = frozenset({"model_roots"})
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
 
@@ -436,6 +458,13 @@ def _from_text(key: str, value: Any, origin: str) -> Any:
         return value
     if key in _LISTS:
         return [part for part in value.split(os.pathsep) if part]
+    if key in _OBJECTS:
+        try:
+            return msgspec.json.decode(value, type=dict[str, Any])
+        except msgspec.DecodeError:  # what was given may hold secrets
+            raise BadSetting(
+                f"{origin}: '{key}'", "text that is no JSON object", 'text such as {"key": "value"}'
+            ) from None
     if key in _SIZES:
         match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmgt]?i?)b?", value.strip().lower())
         if match is None or match[2] not in _UNITS:

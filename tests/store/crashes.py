@@ -2,14 +2,18 @@
 
     python -m tests.store.crashes HOME TRIALS SEED
 
-Each change runs in a forked process, so that a trial costs milliseconds. Tells as JSON how many were killed.
+Each change runs in a forked process, so that a trial costs milliseconds. Tells as JSON how many were killed. With
+`PUMICE_DATABASE` and `PUMICE_STORE_URL`, the store is there.
 """
 
+import contextlib
 import json
 import os
 import random
 import select
+import shutil
 import signal
+import sqlite3
 import sys
 import time
 import traceback
@@ -17,15 +21,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from sqlalchemy import text
+
 from pumice import Store
-from pumice.db import seals
+from pumice.db import database_file, seals
 from pumice.db import versions as statements
+from pumice.db.engine import open_home
+from pumice.db.migrations import newest
 from pumice.domain.errors import PumiceError
 from pumice.service.store.types import PushWish
 from pumice.store.seal_keys import file
 
 MODEL = "m"
 LENGTH = 600_000
+OLD = Path(__file__).parents[1] / "db" / "schemas" / "sqlite-0004.sql"
 Change = Callable[[Store, int], object]
 
 
@@ -42,9 +51,12 @@ class State:
 def write_source(folder: Path, seed: int) -> None:
     """Weights of which a third are those of every other version, and the seed that they can be made from again."""
     folder.mkdir(parents=True, exist_ok=True)
-    common = random.Random(0).randbytes(LENGTH)
-    (folder / "weights").write_bytes(common[: LENGTH // 4] + random.Random(seed).randbytes(LENGTH // 2))
+    (folder / "weights").write_bytes(weights(seed))
     (folder / "seed.json").write_text(json.dumps(seed))
+
+
+def weights(seed: int) -> bytes:
+    return random.Random(0).randbytes(LENGTH)[: LENGTH // 4] + random.Random(seed).randbytes(LENGTH // 2)
 
 
 def push(store: Store, seed: int) -> object:
@@ -90,7 +102,55 @@ def collect(store: Store, _seed: int) -> object:
     return store.gc()
 
 
-CHANGES: tuple[Change, ...] = (push, push, push_sealed, alias, rollback, delete, reseal, collect)
+def pull(store: Store, seed: int) -> object:
+    """What was left of another one is gone on with."""
+    versions = store.versions(MODEL)
+    return store.pull(f"{MODEL}@{random.Random(seed).choice(versions).version}", pulled())
+
+
+def pulled() -> Path:
+    return Path(sys.argv[1]).with_name("pulled")
+
+
+def migrate(store: Store, _seed: int) -> object:
+    """Bring up a database of the first version that had a store; the store itself is not used."""
+    return open_home(old_home())
+
+
+def old_home() -> Path:
+    return Path(sys.argv[1]).with_name("old")
+
+
+CHANGES: tuple[Change, ...] = (push, push, push_sealed, alias, rollback, delete, reseal, collect, pull, migrate)
+
+
+def prepare(change: Change, seed: int) -> None:
+    """Lay out what a change works on."""
+    if change in {push, push_sealed}:
+        write_source(store_source(seed), seed)
+    elif change is migrate:
+        shutil.rmtree(old_home(), ignore_errors=True)
+        old_home().mkdir()
+        with contextlib.closing(sqlite3.connect(database_file(old_home()))) as made:
+            made.executescript(OLD.read_text())
+
+
+def look(change: Change) -> None:
+    """Hold what a change worked on, besides the store, against what it may be."""
+    if change is pull and pulled().exists():
+        seed = json.loads((pulled() / "seed.json").read_text())
+        assert (pulled() / "weights").read_bytes() == weights(seed), "half a version was pulled"
+        shutil.rmtree(pulled())
+    elif change is migrate:
+        with contextlib.closing(sqlite3.connect(database_file(old_home()))) as found:
+            tables = {name for (name,) in found.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+            ours = {"pumice_revision", "store_loose", "store_places"}
+            assert ours & tables in (set(), ours), "half a migration"
+        engine = open_home(old_home())
+        with engine.connect() as connection:
+            assert connection.execute(text("SELECT count(*) FROM tasks")).scalar_one() == 1
+            assert connection.execute(text("SELECT version_num FROM pumice_revision")).scalar_one() == newest()
+        engine.dispose()
 
 
 def state(home: Path) -> State:
@@ -166,7 +226,7 @@ def main() -> None:
         store.alias(MODEL, "prod", 2)
     spans: dict[Change, float] = {}
     for change in dict.fromkeys(CHANGES):
-        write_source(store_source(100), 100)
+        prepare(change, 100)
         begun = time.perf_counter()
         trial(home, change, 100, None)
         spans[change] = time.perf_counter() - begun
@@ -175,9 +235,11 @@ def main() -> None:
     for _ in range(trials):
         change = dice.choice(CHANGES) if len(before.versions) > 2 else push
         turn = 1000 + dice.randrange(1_000_000)
-        if change in {push, push_sealed}:
-            write_source(store_source(turn), turn)
+        prepare(change, turn)
         killed += trial(home, change, turn, dice.uniform(0, spans[change]))
+        look(change)
+        if change in {push, push_sealed}:
+            shutil.rmtree(store_source(turn))
         after = state(home)
         turned = len(set(after.keys) - set(before.keys))  # each version that another key wraps is a change of its own
         assert after.journal - before.journal in ({turned} if change is reseal else {0, 1}), (
@@ -193,6 +255,8 @@ def main() -> None:
         assert store.verify().leftovers == 0
         assert store.gc(dry_run=True).bytes == 0
     assert not list((home / "store" / "owners").iterdir()), "the dead have left locks"
+    left = [path for path in home.parent.iterdir() if path.name.endswith(".part")]
+    assert len(left) <= 1, "a pull left more than what the next one goes on with"
     sys.stdout.write(json.dumps({"trials": trials, "killed": killed}))
 
 

@@ -1,7 +1,8 @@
 """Pushers, a reader and a collector on one store at once, each a process of its own.
 
-    python -m tests.store.crowd HOME PUSHES
+    python -m tests.store.crowd HOME PUSHES [apart]
 
+With ``apart``, each has a home of its own, as on machines that share only what the environment's settings name.
 Ends with 0 if nobody saw half a version.
 """
 
@@ -78,8 +79,10 @@ def main() -> None:
     home, pushes = Path(sys.argv[1]), int(sys.argv[2])
     stop = home.with_name("stop")
     Store(home).close()
-    others = [process(lambda: reader(home, stop)), process(lambda: collector(home, stop))]
-    pushing = [process(lambda name=name: pusher(home, pushes, name)) for name in ("a", "b")]  # type: ignore[misc]
+    apart = sys.argv[3:] == ["apart"]
+    homes = [home.with_name(f"home-{number}") if apart else home for number in range(4)]
+    others = [process(lambda: reader(homes[0], stop)), process(lambda: collector(homes[1], stop))]
+    pushing = [process(lambda n=n: pusher(homes[2 + n], pushes, "ab"[n])) for n in range(2)]  # type: ignore[misc]
     codes = [os.waitpid(child, 0)[1] for child in pushing]
     stop.touch()
     until = time.monotonic() + LONGEST_S

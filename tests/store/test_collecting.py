@@ -46,7 +46,7 @@ def test_a_sibling_keeps_what_it_shares(store: Store, tmp_path: Path, home: Path
 def test_what_a_session_found_stays_until_it_ends(store: Store, source: Path, home: Path) -> None:
     digest = bytes.fromhex(store.push(source, "m").digest)
     store.delete("m@1")
-    with Session(store._engine, Layout(home)) as session:
+    with Session(store.engine, Layout(home)) as session:
         assert session.find([digest])
         assert store.gc().packs == 0
     assert store.gc().packs == 1
@@ -54,14 +54,14 @@ def test_what_a_session_found_stays_until_it_ends(store: Store, source: Path, ho
 
 def test_a_push_that_was_given_up_is_told_so(store: Store, source: Path, home: Path) -> None:
     now = [1000.0]
-    session = Session(store._engine, Layout(home), lambda: now[0])
+    session = Session(store.engine, Layout(home), lambda: now[0])
     with session:
         # another machine has no lock to look at, and goes by the lease
         (home / "store" / "owners" / f"{session.id}.lock").unlink()
         with Store(home, clock=lambda: now[0] + LEASE_S + 1) as other:
             other.gc()
         now[0] += LEASE_S + 2
-        with pytest.raises(StorageFailed, match="given up"), transaction(store._engine) as connection:
+        with pytest.raises(StorageFailed, match="given up"), transaction(store.engine) as connection:
             session.renew(connection)
 
 
@@ -128,7 +128,7 @@ def test_a_pack_that_somebody_reads_is_not_written_anew(store: Store, tmp_path: 
     (source / "gone").unlink()
     second = store.push(source, "m")
     store.delete("m@1")
-    with Session(store._engine, Layout(home)) as session:
+    with Session(store.engine, Layout(home)) as session:
         store._transfer.hold(session, f"m@{second.version}")
         assert store.gc().rewritten == 0
     assert store.gc().rewritten == 1

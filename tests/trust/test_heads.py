@@ -61,13 +61,13 @@ def test_an_older_database_is_seen(stored: Store, home: Path, tmp_path: Path, so
     ],
 )
 def test_a_row_that_was_changed_is_seen(stored: Store, tmp_path: Path, statement: str, reason: str) -> None:
-    with stored._engine.begin() as connection:
+    with stored.engine.begin() as connection:
         connection.execute(text(statement))
     assert reason in refusal(stored, tmp_path)
 
 
 def test_a_line_of_the_journal_that_was_changed_is_seen_by_verify(stored: Store) -> None:
-    with stored._engine.begin() as connection:
+    with stored.engine.begin() as connection:
         connection.execute(text("UPDATE store_journal SET reason = 'because' WHERE version = 1"))
     assert any("the journal is another one" in problem for problem in stored.verify("m").problems)
 

@@ -13,6 +13,7 @@ from pumice.db.schema import (
     store_loose,
     store_packs,
     store_pins,
+    store_places,
     store_served,
     store_sessions,
     store_uses,
@@ -172,6 +173,22 @@ def replace(connection: Connection, old: str, pack: PackRow, chunks: Mapping[byt
     enter(connection, pack, chunks)
     for table in (store_uses, store_pins):
         connection.execute(update(table).where(table.c.pack == old).values(pack=pack["id"]))
+
+
+def any_pack(connection: Connection) -> bool:
+    """Whether there is a pack."""
+    return connection.execute(select(store_packs.c.id).limit(1)).first() is not None
+
+
+def place(connection: Connection) -> tuple[str, str] | None:
+    """Id and URL of the place that has the packs; None if nothing was pushed yet."""
+    row = connection.execute(select(store_places)).one_or_none()
+    return None if row is None else (row.id, row.url)
+
+
+def settle_at(connection: Connection, place_id: str, url: str) -> None:
+    """Note which place has the packs."""
+    connection.execute(insert(store_places).values(id=place_id, url=url))
 
 
 def begin(connection: Connection, session: str, until: float) -> None:

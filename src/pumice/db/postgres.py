@@ -31,6 +31,8 @@ _PREPARE = "SET statement_timeout = '30s'; SET idle_in_transaction_session_timeo
 _MIGRATION_LOCK = 0x50554D494345
 """Key of the advisory lock under which the schema is changed: "PUMICE" as a number."""
 
+_CLOCK = text("SELECT extract(epoch FROM clock_timestamp())::float8")
+
 _GONE = ("08", "57P")
 """SQLSTATEs of a connection that broke, and of a server that stops or starts."""
 
@@ -75,12 +77,23 @@ def postgres_engine(url: str) -> Engine:
     # the database's thread works on one connection
     engine = create_engine(made.set(drivername="postgresql+psycopg"), pool_size=1, connect_args=told)
     event.listen(engine, "connect", _prepare)
+    event.listen(engine, "begin", _begin)
     return engine
 
 
 def is_postgres(connection: Connection) -> bool:
     """Whether it leads to PostgreSQL."""
     return connection.dialect.name == "postgresql"
+
+
+def time_of(connection: Connection, here: float) -> float:
+    """The time by which leases are judged (s since 1970): hosts that share a server may not agree on theirs.
+
+    Args:
+        connection: The database.
+        here: The time of this host, which is good for a database on it.
+    """
+    return float(connection.execute(_CLOCK).scalar_one()) if is_postgres(connection) else here
 
 
 def is_away(error: Exception) -> bool:
@@ -106,6 +119,12 @@ def _parsed(url: str) -> URL:
     if made.drivername not in _DRIVERS:
         raise BadSetting("database", made.drivername, ALLOWED)
     return made
+
+
+def _begin(connection: Connection) -> None:
+    # one state of the database for all queries of a transaction that only reads, as SQLite gives it
+    if "pumice_reads" in connection.get_execution_options():
+        connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
 
 
 def _prepare(connection: Any, _entry: ConnectionPoolEntry) -> None:

@@ -241,6 +241,13 @@ store_heads = Table(
     Column("body", LargeBinary, nullable=False),
 )
 """The signed state of each name: its versions, aliases and journal; ``counter`` grows with every change."""
+store_places = Table(
+    "store_places",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("url", String, nullable=False),
+)
+"""Where the packs are: one row, made by the first push. An object store has the id too; an empty URL is the home."""
 
 answers = Table(
     "answers",

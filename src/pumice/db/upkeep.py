@@ -7,17 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from sqlalchemy import Connection, delete, func, insert, or_, select, text, update
+from sqlalchemy import Connection, delete, func, insert, or_, select, update
 
 from pumice.db.leases import abandoned, sweep_locks
-from pumice.db.postgres import is_postgres
+from pumice.db.postgres import time_of
 from pumice.db.schema import owners, parts, results, tasks
 from pumice.db.tasks import Ending, TaskState, finish
 
 PAGE = 1000
 """Most rows that one cleaning operation touches, so that it does not hold up those who wait to be accepted."""
-
-_CLOCK = text("SELECT extract(epoch FROM clock_timestamp())::float8")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +85,7 @@ def tend(connection: Connection, items: Sequence[Presence]) -> Sequence[Backlog]
 
 
 def _tend(connection: Connection, item: Presence) -> Backlog:
-    now = _now(connection, item)
+    now = time_of(connection, item.now)
     until = now + item.lease
     if not connection.execute(update(owners).where(owners.c.id == item.owner).values(until=until)).rowcount:
         connection.execute(insert(owners).values(id=item.owner, until=until))
@@ -107,13 +105,6 @@ def _tend(connection: Connection, item: Presence) -> Backlog:
         )
     )
     return {(model, version): Waiting(every, free) for model, version, every, free in counts}
-
-
-def _now(connection: Connection, item: Presence) -> float:
-    """The time by which leases are judged: hosts that share a server may not agree on theirs."""
-    if is_postgres(connection):
-        return float(connection.execute(_CLOCK).scalar_one())
-    return item.now
 
 
 def leave(connection: Connection, items: Sequence[str]) -> Sequence[None]:

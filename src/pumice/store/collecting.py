@@ -17,10 +17,10 @@ from sqlalchemy import Connection, Engine
 from pumice.db import packs as statements
 from pumice.db.engine import READS
 from pumice.db.leases import sweep_locks
-from pumice.domain.errors import StorageFailed
 from pumice.domain.store.told import Collected
 from pumice.store.compacting import Compaction
 from pumice.store.layout import Layout
+from pumice.store.place import claim_place
 from pumice.store.pushing import incoming_session
 from pumice.store.sessions import living, transaction
 
@@ -43,8 +43,11 @@ def collect(
     Raises:
         StorageFailed: Something could not be read or deleted.
     """
+    if not dry_run:
+        claim_place(engine, layout)
     # files before rows: a pack that is entered meanwhile is then known, and one that is made meanwhile not listed
-    files = list(layout.files())
+    files = layout.files()
+    uploads = layout.remote.uploads() if layout.remote else []
     taken: list[statements.PackRow] = []
     try:
         with transaction(engine) as connection:
@@ -60,15 +63,19 @@ def collect(
     owned = {layout.pack(row["id"]) for row in staying} | {layout.pack(pack) for pack in gone}
     left = [path for path in files if path not in owned and incoming_session(path) not in alive]
     left = [path for path in left if path.suffix == ".pack"]
-    size = sum(row["size"] for row in taken) + sum(path.lstat().st_size for path in left if path.exists())
+    size = sum(row["size"] for row in taken) + sum(files[path] for path in left)
+    broken = [upload for upload in uploads if incoming_session(Path(upload[0])) not in alive]
     if not dry_run:
-        _delete([*(layout.pack(row["id"]) for row in taken), *left])
+        for path in (*(layout.pack(row["id"]) for row in taken), *left):
+            layout.delete(path)
+        if layout.remote:
+            layout.remote.abort(broken)
         sweep_locks(layout.root, alive)
     rewritten, saved = Compaction(engine, layout, clock).run(dry_run=dry_run)
     return Collected(
         packs=len(taken),
         rewritten=rewritten,
-        leftovers=len(left),
+        leftovers=len(left) + len(broken),
         bytes=size + saved,
         kept=sum(row["size"] for row in staying),
         dry_run=dry_run,
@@ -85,11 +92,3 @@ def _forget(connection: Connection, layout: Layout, now: float) -> list[statemen
     if taken:
         statements.take_out(connection, [row["id"] for row in taken])
     return taken
-
-
-def _delete(paths: list[Path]) -> None:
-    for path in paths:
-        try:
-            path.unlink(missing_ok=True)
-        except OSError as error:
-            raise StorageFailed(str(path), error.strerror or str(error)) from error

@@ -108,18 +108,18 @@ class Compaction:
             writer = PackWriter(self._layout.incoming / f"{session.id}-{time.monotonic_ns()}.pack")
             try:
                 _copy(pack, live, writer, reader)
-                index, new = writer.settle(self._layout)
+                index, new = writer.settle(self._layout, lambda _: session.touch())
             finally:
                 writer.abandon()
             row = PackRow(id=new.stem, size=writer.size, digest=index, created=self._clock())
-            before = old.stat().st_size
+            before = self._layout.size(pack)
             with transaction(self._engine) as connection:
                 statements.lock(connection)
                 session.renew(connection)
                 replaced = self._unchanged(connection, pack, users, session)
                 if replaced:
                     statements.replace(connection, pack, row, writer.chunks)
-            (old if replaced else new).unlink()
+            self._layout.delete(old if replaced else new)
         except OSError as error:
             raise StorageFailed(str(old), error.strerror or str(error)) from error
         return before - writer.size if replaced else 0

@@ -16,14 +16,15 @@ import hashlib
 import os
 import struct
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
 from types import TracebackType
 from typing import Self
 
 from pumice.domain.errors import StorageFailed, Tampered
-from pumice.store.layout import Layout, sync_folder
+from pumice.store.layout import Layout
 from pumice.store.lists import Entry
 
 MAGIC = b"PUMICEPACK1\n"
@@ -87,22 +88,23 @@ class PackWriter:
         self._file = -1
         return digest.hex()
 
-    def settle(self, layout: Layout) -> tuple[str, Path]:
+    def settle(self, layout: Layout, told: Callable[[int], None]) -> tuple[str, Path]:
         """Close the pack and bring it to its place.
 
+        Args:
+            layout: Where packs are.
+            told: Told now and then how many bytes are there, if that takes long.
+
         Returns:
-            Digest of the index, in hex, and the file.
+            Digest of the index, in hex, and the path.
 
         Raises:
             OSError: It could not be written or moved.
+            StorageFailed: It could not be uploaded.
         """
         index = self.close()
-        target = layout.pack(self.path.stem)
-        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self.path.rename(target)
-        for folder in (target.parent, layout.packs):
-            sync_folder(folder)
-        return index, target
+        layout.settle(self.path, told)
+        return index, layout.pack(self.path.stem)
 
     def abandon(self) -> None:
         """Give it up; nothing is left of it."""
@@ -137,10 +139,12 @@ class PackReader:
 
     Args:
         layout: Where packs are.
+        fresh: Read what is in an object store, and not what is kept here of it.
     """
 
-    def __init__(self, layout: Layout) -> None:
+    def __init__(self, layout: Layout, *, fresh: bool = False) -> None:
         self._layout = layout
+        self._remote = layout.remote.reader(fresh=fresh) if layout.remote else None
         self._files: OrderedDict[str, int] = OrderedDict()
         self._lock = Lock()
 
@@ -150,20 +154,27 @@ class PackReader:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if self._remote:
+            self._remote.close()
         with self._lock:
             while self._files:
                 os.close(self._files.popitem()[1])
 
     def read(self, pack: str, start: int, size: int) -> bytes:
-        """Read bytes of a pack.
+        """Read bytes of a pack, of which no others are wanted.
 
         Raises:
             Tampered: The pack is not there or too short.
             StorageFailed: It cannot be read.
         """
-        room = bytearray(size)
-        self.read_into(memoryview(room), pack, start)
-        return bytes(room)
+        if self._remote is None:
+            room = bytearray(size)
+            self.read_into(memoryview(room), pack, start)
+            return bytes(room)
+        with _explained(pack):
+            data = self._remote.read(pack, start, size)
+        _check_whole(pack, start, size, len(data))
+        return data
 
     def read_into(self, room: memoryview, pack: str, start: int) -> None:
         """Fill a buffer with bytes of a pack.
@@ -172,20 +183,20 @@ class PackReader:
             Tampered: The pack is not there or too short.
             StorageFailed: It cannot be read.
         """
-        try:
-            file = self._open(pack)
-            try:
-                read = os.preadv(file, [room], start)
-            finally:
-                os.close(file)
-        except FileNotFoundError:
-            raise Tampered(f"pack {pack}", "its file is not there") from None
-        except OSError as error:
-            if error.errno == errno.ELOOP:
-                raise Tampered(f"pack {pack}", "its file is a link") from None
-            raise StorageFailed(f"pack {pack}", error.strerror or str(error)) from error
-        if read != len(room):
-            raise Tampered(f"pack {pack}", f"it ends before byte {start + len(room)}")
+        with _explained(pack):
+            if self._remote is not None:
+                read = self._remote.read_into(room, pack, start)
+            else:
+                file = self._open(pack)
+                try:
+                    read = os.preadv(file, [room], start)
+                finally:
+                    os.close(file)
+        _check_whole(pack, start, len(room), read)
+
+    def refetch(self, pack: str, start: int, size: int) -> bool:
+        """Drop what a cache had of a part of a pack; whether reading it again may give other bytes."""
+        return self._remote is not None and self._remote.refetch(pack, start, size)
 
     def _open(self, pack: str) -> int:
         """A handle of the caller's own, so that nobody closes it under its hands."""
@@ -198,31 +209,49 @@ class PackReader:
             return os.dup(self._files[pack])
 
 
-def read_index(path: Path) -> tuple[list[Entry], str]:
-    """Read which chunks a pack holds, in order, with the digest of its index in hex.
+@contextmanager
+def _explained(pack: str) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError:
+        raise Tampered(f"pack {pack}", "its file is not there") from None
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise Tampered(f"pack {pack}", "its file is a link") from None
+        raise StorageFailed(f"pack {pack}", error.strerror or str(error)) from error
+
+
+def _check_whole(pack: str, start: int, wanted: int, read: int) -> None:
+    if read != wanted:
+        raise Tampered(f"pack {pack}", f"it ends before byte {start + wanted}")
+
+
+def read_index(layout: Layout, pack: str) -> tuple[list[Entry], str, int]:
+    """Read which chunks a pack holds, in order.
+
+    Returns:
+        The chunks, the digest of the index in hex, and the length of the pack (bytes).
 
     Raises:
         Tampered: The file is no whole pack.
         OSError: It cannot be read.
+        StorageFailed: An object store does not give it.
     """
-    name = f"pack {path.stem}"
-    size = path.stat().st_size
+    name = f"pack {pack}"
+    size = layout.size(pack)
     if size < len(MAGIC) + _TAIL:
         raise Tampered(name, f"it has {size} bytes, fewer than an empty pack")
-    with path.open("rb") as file:
-        head = file.read(len(MAGIC))
-        file.seek(size - _TAIL)
-        tail = file.read(_TAIL)
-        (count,) = _COUNT.unpack(tail[: _COUNT.size])
-        length = count * _ENTRY.size
-        if head != MAGIC or length > size - len(MAGIC) - _TAIL:
-            raise Tampered(name, "its head or its tail has changed")
-        file.seek(size - _TAIL - length)
-        index = file.read(length) + tail[: _COUNT.size]
+    head = layout.read(pack, 0, len(MAGIC))
+    tail = layout.read(pack, size - _TAIL, _TAIL)
+    (count,) = _COUNT.unpack(tail[: _COUNT.size])
+    length = count * _ENTRY.size
+    if head != MAGIC or length > size - len(MAGIC) - _TAIL:
+        raise Tampered(name, "its head or its tail has changed")
+    index = layout.read(pack, size - _TAIL - length, length + _COUNT.size)
     digest = hashlib.sha256(MAGIC + index).digest()
     if digest != tail[_COUNT.size :]:
         raise Tampered(name, "its index has changed")
     entries: list[Entry] = list(_ENTRY.iter_unpack(index[:length]))
     if sum(size for _, size in entries) != size - len(MAGIC) - _TAIL - length:
         raise Tampered(name, "its length is not that of its chunks")
-    return entries, digest.hex()
+    return entries, digest.hex(), size

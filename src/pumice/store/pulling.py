@@ -69,7 +69,25 @@ def read_object(session: Session, reader: PackReader, digest: str) -> bytes:
     place = session.find([key]).get(key)
     if place is None:
         raise Tampered(f"chunk {digest[:12]}", "it is not in the store")
-    return bytes(checked(place.pack, memoryview(reader.read(*place)), [(key, place.size)]))
+    return read_small(reader, place, key)
+
+
+def read_small(reader: PackReader, place: Place, digest: bytes) -> bytes:
+    """Read a chunk of which the neighbours are not wanted.
+
+    Raises:
+        Tampered: It has another digest.
+        StorageFailed: It cannot be read.
+    """
+    data = reader.read(*place)
+    try:
+        checked(place.pack, memoryview(data), [(digest, place.size)])
+    except Tampered:
+        if not reader.refetch(*place):
+            raise
+        data = reader.read(*place)
+        checked(place.pack, memoryview(data), [(digest, place.size)])
+    return data
 
 
 def runs_of(file: StoredFile, session: Session, reader: PackReader) -> Iterator[Run]:
@@ -124,6 +142,13 @@ def load(reader: PackReader, place: Place, chunks: Sequence[Entry], room: memory
         StorageFailed: They cannot be read.
     """
     view = room[: place.size]
+    reader.read_into(view, place.pack, place.start)
+    try:
+        return checked(place.pack, view, chunks)
+    except Tampered:
+        if not reader.refetch(*place):
+            raise
+    # a cache had it wrong; what counts is what the store has
     reader.read_into(view, place.pack, place.start)
     return checked(place.pack, view, chunks)
 
@@ -207,7 +232,14 @@ class Readable(NamedTuple):
         return self.file.size if self.cipher is None else plain_size(self.file.size)
 
 
-def pour(wanted: Readable, session: Session, reader: PackReader, put: Put, progress: Progress) -> None:
+def pour(
+    wanted: Readable,
+    session: Session,
+    reader: PackReader,
+    put: Put,
+    progress: Progress,
+    have: Callable[[Run, memoryview], bool] | None = None,
+) -> None:
     """Give out all plain bytes of a stored file, each run of chunks once it is checked.
 
     This is the one way by which the plain bytes of a stored file come out of the store, to a disk or into memory.
@@ -219,6 +251,7 @@ def pour(wanted: Readable, session: Session, reader: PackReader, put: Put, progr
         put: Takes bytes and the place of the first of them in the file; called by `THREADS` threads, the starts nearly
             in order. The bytes are the caller's until it returns.
         progress: Told of bytes that are done.
+        have: Whether a run need not be read, because it is there; it may use the room that it is given.
 
     Raises:
         Tampered: Stored bytes have changed.
@@ -230,13 +263,14 @@ def pour(wanted: Readable, session: Session, reader: PackReader, put: Put, progr
 
     def work(run: Run) -> None:
         room = rooms.take()
-        data = load(reader, run.place, run.chunks, room)
-        if cipher is None:
-            put(data, run.at)
-        else:
-            plain = rooms.take()
-            put(cipher.unseal(data, plain, run.at, file.size), plain_place(run.at))
-            rooms.give_back(plain)
+        if have is None or not have(run, room):
+            data = load(reader, run.place, run.chunks, room)
+            if cipher is None:
+                put(data, run.at)
+            else:
+                plain = rooms.take()
+                put(cipher.unseal(data, plain, run.at, file.size), plain_place(run.at))
+                rooms.give_back(plain)
         rooms.give_back(room)
 
     in_threads(runs_of(file, session, reader), work, progress)
@@ -259,7 +293,9 @@ def read_sealed(wanted: Readable, session: Session, reader: PackReader) -> bytes
 
 
 def write_file(target: Path, wanted: Readable, session: Session, reader: PackReader, progress: Progress) -> None:
-    """Write a stored file to a place where there is none yet. Long rows of zeros become holes.
+    """Write a stored file. Long rows of zeros become holes.
+
+    What a pull that was cut off has left there is kept where it has the right digests; of a sealed file nothing is.
 
     Args:
         target: The place.
@@ -274,14 +310,31 @@ def write_file(target: Path, wanted: Readable, session: Session, reader: PackRea
     """
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        handle = os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o666)
+        handle = os.open(target, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
         try:
-            pour(wanted, session, reader, partial(put_at, handle), progress)
-            os.ftruncate(handle, wanted.size)
+            if wanted.cipher is not None:
+                os.ftruncate(handle, 0)
+            if os.fstat(handle).st_size:
+                pour(wanted, session, reader, partial(_put_all, handle), progress, partial(_is_there, handle))
+            else:
+                pour(wanted, session, reader, partial(put_at, handle), progress)
+            if os.fstat(handle).st_size != wanted.size:
+                os.ftruncate(handle, wanted.size)
         finally:
             os.close(handle)
     except OSError as error:
         raise StorageFailed(str(target), error.strerror or str(error)) from error
+
+
+def _is_there(handle: int, run: Run, room: memoryview) -> bool:
+    view = room[: run.place.size]
+    if os.preadv(handle, [view], run.at) != len(view):
+        return False
+    try:
+        checked(run.place.pack, view, run.chunks)
+    except Tampered:
+        return False
+    return True
 
 
 def put_at(handle: int, view: memoryview, at: int) -> None:
@@ -292,6 +345,10 @@ def put_at(handle: int, view: memoryview, at: int) -> None:
     """
     if len(view) >= _HOLE and not view[0] and not np.frombuffer(view, np.uint8).any():
         return
+    _put_all(handle, view, at)
+
+
+def _put_all(handle: int, view: memoryview, at: int) -> None:
     while view:
         written = os.pwrite(handle, view, at)
         view, at = view[written:], at + written

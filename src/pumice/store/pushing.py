@@ -80,6 +80,7 @@ class Push:
         self._writer: PackWriter | None = None
         self._buffers = cycle([np.empty(BLOCK + LONGEST_CHUNK, np.uint8) for _ in range(_AHEAD + 3)])
         self._count = 0
+        self._owed = self._paid = 0
         self.stored = 0
 
     def __enter__(self) -> Self:
@@ -132,18 +133,27 @@ class Push:
             StorageFailed: It could not be written.
         """
         if self._writer is None:
+            self._pay(1.0)
             return
         writer, self._writer = self._writer, None
+
+        def told(sent: int) -> None:
+            self._session.touch()
+            self._pay(min(sent / writer.size, 1.0))
+
         try:
-            index, target = writer.settle(self._layout)
+            index, target = writer.settle(self._layout, told)
         except OSError as error:
             raise StorageFailed(str(writer.path), error.strerror or str(error)) from error
+        finally:
+            writer.abandon()
         row = PackRow(id=target.stem, size=writer.size, digest=index, created=self._now)
         with transaction(self._engine) as connection:
             statements.lock(connection)
             self._session.renew(connection)
             self._session.pin(connection, {target.stem, *statements.enter(connection, row, writer.chunks)})
         self.stored += writer.size
+        self._pay(1.0)
 
     def enter(self, connection: Connection, model: str, version: int) -> None:
         """Note what the version uses, in the transaction that makes it exist; `flush` has been called.
@@ -165,7 +175,18 @@ class Push:
         whole.result()
         self.keep(digests, cut.parts)
         lists.extend((digest, len(part)) for digest, part in zip(digests, cut.parts, strict=True))
-        self._progress(sum(map(len, cut.parts)))
+        self._owed += sum(map(len, cut.parts))
+        if self._layout.remote is None:
+            self._pay(1.0)
+
+    def _pay(self, share: float) -> None:
+        """Tell of bytes as done; with an object store, those of a pack are when it is uploaded."""
+        paid = int(share * self._owed)
+        if paid > self._paid:
+            self._progress(paid - self._paid)
+            self._paid = paid
+        if share == 1.0:
+            self._owed = self._paid = 0
 
     def keep(self, digests: Sequence[bytes], parts: Sequence[memoryview]) -> None:
         """Write the chunks that are nowhere yet.

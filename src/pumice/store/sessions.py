@@ -20,6 +20,7 @@ from pumice.db import packs as statements
 from pumice.db.engine import READS
 from pumice.db.leases import OwnerLock, abandoned
 from pumice.db.packs import Place
+from pumice.db.postgres import time_of
 from pumice.domain.errors import StorageFailed
 from pumice.store.layout import Layout
 
@@ -70,7 +71,7 @@ class Session:
         self._renewed = self._clock()
         try:
             with transaction(self._engine) as connection:
-                statements.begin(connection, self.id, self._renewed + LEASE_S)
+                statements.begin(connection, self.id, time_of(connection, self._renewed) + LEASE_S)
         except StorageFailed:
             self._lock.release()
             raise
@@ -130,7 +131,7 @@ class Session:
             StorageFailed: The session was taken for dead; what it relied on may be gone.
         """
         now = self._clock()
-        if not statements.renew(connection, self.id, now + LEASE_S):
+        if not statements.renew(connection, self.id, time_of(connection, now) + LEASE_S):
             raise StorageFailed("the store", "this transfer was silent for so long that it was given up")
         self._renewed = now
 
@@ -145,11 +146,12 @@ def living(connection: Connection, layout: Layout, now: float) -> tuple[set[str]
     Args:
         connection: The database.
         layout: The store's folder.
-        now: The time (s since 1970).
+        now: The time of this host (s since 1970).
 
     Returns:
         The ids of both.
     """
+    now = time_of(connection, now)
     gone = {
         session
         for session, until in statements.sessions(connection).items()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import deque
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
@@ -91,8 +91,7 @@ def verify_pack(row: PackRow, layout: Layout, reader: PackReader, progress: Prog
     """
     path = layout.pack(row["id"])
     try:
-        entries, digest = read_index(path)
-        size = path.stat().st_size
+        entries, digest, size = read_index(layout, row["id"])
     except FileNotFoundError:
         raise Tampered(f"pack {row['id']}", "its file is not there") from None
     except OSError as error:
@@ -121,7 +120,7 @@ def _runs(pack: str, entries: list[Entry]) -> Iterator[tuple[Place, list[Entry]]
         yield Place(pack, start, size), chunks
 
 
-def extra_files(layout: Layout, files: Sequence[Path], known: Collection[str]) -> tuple[list[Path], list[Path]]:
+def extra_files(layout: Layout, files: Iterable[Path], known: Collection[str]) -> tuple[list[Path], list[Path]]:
     """Tell files of the store's folder that no pack of the database owns.
 
     Args:

@@ -55,7 +55,7 @@ class Check:
             VersionNotFound: There is no such version.
             StorageFailed: Something could not be read.
         """
-        with self._transfer.session() as session, PackReader(self._layout) as reader:
+        with self._transfer.session() as session, PackReader(self._layout, fresh=True) as reader:
             record = self._transfer.hold(session, ref)
             self._total = record.size
             with transaction(self._engine) as connection:
@@ -77,8 +77,8 @@ class Check:
             StorageFailed: Something could not be read.
         """
         # files before rows: what a push makes meanwhile is either not listed or known
-        files = list(self._layout.files())
-        with self._transfer.session() as session, PackReader(self._layout) as reader:
+        files = self._layout.files()
+        with self._transfer.session() as session, PackReader(self._layout, fresh=True) as reader:
             with transaction(self._engine) as connection:
                 packs.lock(connection)
                 rows = packs.every(connection)

@@ -17,6 +17,7 @@ from sqlalchemy import Connection, Engine
 
 from pumice.db import packs, served
 from pumice.db.leases import OwnerLock
+from pumice.db.postgres import time_of
 from pumice.domain.errors import StorageFailed
 from pumice.domain.store.records import VersionRecord
 from pumice.domain.store.told import ServedAt
@@ -79,7 +80,7 @@ class ServedLease:
         while not self._closed.wait(RENEW_S):
             try:
                 with transaction(self._engine) as connection:
-                    if not packs.renew(connection, self._row["session"], self._clock() + LEASE_S):
+                    if not packs.renew(connection, self._row["session"], time_of(connection, self._clock()) + LEASE_S):
                         self._enter(connection)  # it was silent for so long that it was taken for dead
             except StorageFailed as error:
                 _log.warning("it cannot be told what is served", extra={"problem": error.message})
@@ -89,7 +90,7 @@ class ServedLease:
         self._lock.release()
 
     def _enter(self, connection: Connection) -> None:
-        packs.begin(connection, self._row["session"], self._clock() + LEASE_S)
+        packs.begin(connection, self._row["session"], time_of(connection, self._clock()) + LEASE_S)
         served.enter(connection, self._row)
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import getpass
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from sqlalchemy import Connection, Engine
 
@@ -25,13 +25,14 @@ from pumice.service.store.checking import Check
 from pumice.service.store.holding import HeldVersion
 from pumice.service.store.lineage import trace
 from pumice.service.store.lookup import known, resolve
+from pumice.service.store.places import layout_of
 from pumice.service.store.seals import Seals
 from pumice.service.store.serving import served_at
 from pumice.service.store.transfer import Transfer
 from pumice.service.store.trust import Guard
 from pumice.service.store.types import Lineage, Progress, PushWish, Shown, Verified
 from pumice.store.collecting import collect
-from pumice.store.layout import Layout
+from pumice.store.place import check_place
 from pumice.store.seal_keys import SealKeys
 from pumice.store.sessions import transaction
 
@@ -49,6 +50,7 @@ class Store:
         home: The home; the one of the settings (``PUMICE_HOME``) if left out.
         database: URL of the database that is used instead of the file in the home; that of the settings if left out.
         seal_key: Keys of sealed versions, as the setting of that name; that of the settings if left out.
+        settings: Other settings by name, such as ``store_url`` and ``store_options``.
         by: Who changes something, for the journal; the user of this process if left out.
         clock: Seconds since 1970.
 
@@ -59,6 +61,7 @@ class Store:
 
     Raises:
         BadArtefact: The database is damaged or of a newer Pumice.
+        BadSetting: A URL is none, or the packs are elsewhere.
         StorageFailed: It cannot be reached or made.
     """
 
@@ -68,19 +71,21 @@ class Store:
         *,
         database: str | None = None,
         seal_key: str | None = None,
+        settings: Mapping[str, Any] | None = None,
         by: str = "",
         clock: Callable[[], float] = time.time,
     ) -> None:
-        given = {"home": None if home is None else str(home), "database": database, "seal_key": seal_key}
-        settings = load_settings(given)
-        self.engine: Engine = open_database(Place(settings.home_path, settings.database))
+        told = {"home": None if home is None else str(home), "database": database, "seal_key": seal_key}
+        given = load_settings({**told, **(settings or {})})
+        self.engine: Engine = open_database(Place(given.home_path, given.database))
         self._reader = self.engine.execution_options(**READS)
-        self._layout = Layout(settings.home_path)
-        self.home = settings.home_path
+        self._layout = layout_of(given)
+        self.home = given.home_path
         self._clock = clock
         self.by = by or f"local:{getpass.getuser()}"
-        self._guard = Guard.of(settings, self._reader, self._layout, clock)
-        self.seals = Seals(self.engine, SealKeys(settings.seal_key), self._guard.heads, self.by, clock)
+        check_place(self.engine, self._layout)
+        self._guard = Guard.of(given, self._reader, self._layout, clock)
+        self.seals = Seals(self.engine, SealKeys(given.seal_key), self._guard.heads, self.by, clock)
         self._transfer = Transfer(self.engine, self._layout, clock, self._guard, self.seals)
 
     def __enter__(self) -> Self:
@@ -124,6 +129,8 @@ class Store:
         self, ref: str, folder: str | Path, progress: Progress = _silent, *, unseal: bool = False
     ) -> VersionRecord:
         """Write the files of a version into a folder that is not there yet, or empty. All of them appear at once.
+
+        A pull that was cut off is gone on with by the next one of the same version into the same folder.
 
         Args:
             ref: The version.

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import platform
-import shutil
-import uuid
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -31,7 +29,9 @@ from pumice.service.store.types import Progress, PushWish
 from pumice.store.layout import Layout, sync_folder
 from pumice.store.memory import load_files
 from pumice.store.packs import PackReader
-from pumice.store.pulling import Readable, read_object, write_file
+from pumice.store.parts import keep_only, part_of
+from pumice.store.place import claim_place
+from pumice.store.pulling import Readable, read_object, read_small, write_file
 from pumice.store.pushing import Push
 from pumice.store.sealing import SealedPush
 from pumice.store.sessions import Session, transaction
@@ -93,6 +93,7 @@ class Transfer:
             return brought
 
         reserved = self.seals.reserve(model) if wish.seal else None
+        claim_place(self._engine, self._layout)
         with self.session() as session, Push(self._engine, session, self._layout, self._clock(), told) as push:
             if reserved is None:
                 manifest = replace(draft, files=[push.add_file(file) for file in files])
@@ -149,19 +150,18 @@ class Transfer:
             elif manifest.seal:
                 raise StillSealed(ref, f"`pumice models pull --unseal {ref} DIR` writes its files in the clear")
             told = _Counter(progress, manifest.size)
-            part = folder.absolute().with_name(f".{folder.absolute().name}.{uuid.uuid4().hex[:8]}.part")
             try:
-                part.mkdir(parents=True)
-                for each in _readable(manifest, opened):
-                    write_file(part / each.file.path, each, session, reader, told)
-                if signature is not None:
-                    (part / SIGNATURE_FILE).write_bytes(signature)
-                part.replace(folder)
-                sync_folder(folder.absolute().parent)
+                with part_of(folder, record.digest, stays=opened is None) as part:
+                    wanted = list(_readable(manifest, opened))
+                    keep_only(part, [each.file.path for each in wanted])
+                    for each in wanted:
+                        write_file(part / each.file.path, each, session, reader, told)
+                    if signature is not None:
+                        (part / SIGNATURE_FILE).write_bytes(signature)
+                    part.replace(folder)
+                    sync_folder(folder.absolute().parent)
             except OSError as error:
                 raise StorageFailed(str(folder), error.strerror or str(error)) from error
-            finally:
-                shutil.rmtree(part, ignore_errors=True)
         return record
 
     def load(self, ref: str, progress: Progress, served_as: str) -> HeldVersion:
@@ -239,7 +239,7 @@ class Transfer:
         if place is None:
             raise Tampered(f"manifest {record.digest[:12]}", "it is not in the store")
         with PackReader(self._layout) as reader:
-            return record, decode_manifest(reader.read(*place), record.digest)
+            return record, decode_manifest(read_small(reader, place, key), record.digest)
 
 
 def take_signature(files: list[SourceFile]) -> tuple[list[SourceFile], bytes]:

@@ -12,6 +12,7 @@ from pumice.db import signatures
 from pumice.db.signatures import SignatureRow
 from pumice.domain.errors import Untrusted
 from pumice.domain.store.manifest import VersionManifest
+from pumice.domain.store.names import Ref
 from pumice.domain.store.records import VersionRecord
 from pumice.domain.store.told import SignatureLine
 from pumice.domain.trust.bundles import decode_bundle, encode_bundle
@@ -29,6 +30,7 @@ from pumice.domain.trust.statements import (
 )
 from pumice.domain.trust.trusted import TrustedVersion
 from pumice.service.store.heads import Heads
+from pumice.service.store.lookup import resolve
 from pumice.store.layout import Layout
 from pumice.store.sessions import transaction
 from pumice.store.signing.keyring import Keyring
@@ -140,6 +142,8 @@ class Guard:
         signer = self.standing(record, manifest)
         with transaction(self._reader) as connection:
             head = self.head(connection, record.model)
+            # a version that was deleted meanwhile is not one that was tampered with
+            resolve(connection, Ref(record.model, version=record.version))
         check_version(head, record.version, record.digest)
         return signer
 
@@ -178,6 +182,8 @@ class Guard:
     ) -> tuple[TrustedVersion, list[tuple[SignatureRow, Statement]]]:
         with transaction(self._reader) as connection:
             rows = signatures.of_version(connection, record.model, record.version)
+            if not rows:
+                resolve(connection, Ref(record.model, version=record.version))
         trusted = self.keyring.trusted()
         own = self.keyring.own
 
