@@ -17,7 +17,15 @@ from hypothesis import strategies as st
 from safetensors.numpy import save_file
 
 from pumice import Store, export_model, import_model
-from pumice.domain.errors import BadArtefact, MalformedInput, PumiceError, Tampered, UnsafeArtefact, Unsupported
+from pumice.domain.errors import (
+    BadArtefact,
+    MalformedInput,
+    PumiceError,
+    Tampered,
+    UnsafeArtefact,
+    Unsupported,
+    Untrusted,
+)
 from pumice.service.store.types import PushWish
 from tests.exchanges.conftest import Digests
 
@@ -322,3 +330,29 @@ def test_any_change_of_a_document_is_refused_or_harmless(
     except PumiceError:
         return
     assert record.files == 1
+
+
+@pytest.mark.parametrize("form", ["hf", "oci"])
+def test_a_signature_from_elsewhere_is_checked_and_kept_beside_ours(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str
+) -> None:
+    theirs = tmp_path / "theirs"
+    theirs.mkdir()
+    save_file({"w": np.ones(3, np.float32)}, theirs / "model.safetensors")
+    (theirs / "config.json").write_text('{"model_type": "bert", "architectures": ["BertModel"], "hidden_size": 3}')
+    with Store(tmp_path / "elsewhere") as elsewhere:
+        elsewhere.push(theirs, "m")
+        if form == "oci":
+            export_model(elsewhere, "m", f"oci:{tmp_path / 'out'}")
+        else:
+            elsewhere.pull("m", tmp_path / "out")
+    with pytest.raises(Untrusted, match="pumice models trust"):
+        import_model(store, f"{form}:{tmp_path / 'out'}", "m")
+    monkeypatch.setenv("PUMICE_SIGNATURES", "warn")
+    with Store(tmp_path / "home") as warned:
+        import_model(warned, f"{form}:{tmp_path / 'out'}", "m")
+        shown = warned.show("m")
+    assert len({line.key for line in shown.signed}) == 2
+    assert [file.path for file in shown.manifest.files] == ["config.json", "model.safetensors"]
+    if form == "hf":  # what is known goes beside the files, not among them
+        assert shown.manifest.spec.format == "transformers"
