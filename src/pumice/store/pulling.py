@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import mmap
 import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -20,7 +21,7 @@ from pumice.domain.store.sealing import plain_size
 from pumice.store.chunking import LONGEST_CHUNK
 from pumice.store.ciphers import FileCipher, plain_place
 from pumice.store.lists import Entry, read_list
-from pumice.store.packs import PackReader
+from pumice.store.packs import SLACK, PackReader
 from pumice.store.pushing import Progress
 from pumice.store.sessions import Session
 
@@ -141,16 +142,13 @@ def load(reader: PackReader, place: Place, chunks: Sequence[Entry], room: memory
         Tampered: They are not what their digests say.
         StorageFailed: They cannot be read.
     """
-    view = room[: place.size]
-    reader.read_into(view, place.pack, place.start)
     try:
-        return checked(place.pack, view, chunks)
+        return checked(place.pack, reader.read_block(room, *place), chunks)
     except Tampered:
         if not reader.refetch(*place):
             raise
     # a cache had it wrong; what counts is what the store has
-    reader.read_into(view, place.pack, place.start)
-    return checked(place.pack, view, chunks)
+    return checked(place.pack, reader.read_block(room, *place), chunks)
 
 
 def checked(pack: str, view: memoryview, chunks: Sequence[Entry]) -> memoryview:
@@ -168,7 +166,7 @@ def checked(pack: str, view: memoryview, chunks: Sequence[Entry]) -> memoryview:
 
 
 class Rooms:
-    """Buffers of a block that come around again; threads may share them."""
+    """Buffers of a block that come around again; threads may share them. They begin at a page."""
 
     def __init__(self) -> None:
         self._free: list[memoryview] = []
@@ -178,7 +176,7 @@ class Rooms:
         try:
             return self._free.pop()  # one step of the interpreter, so it needs no lock
         except IndexError:
-            return memoryview(bytearray(BLOCK))
+            return memoryview(mmap.mmap(-1, BLOCK + SLACK))
 
     def give_back(self, room: memoryview) -> None:
         """Let others have a buffer."""

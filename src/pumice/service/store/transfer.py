@@ -166,7 +166,7 @@ class Transfer:
 
     def load(self, ref: str, progress: Progress, served_as: str) -> HeldVersion:
         """Bring a version's files into memory; see `Store.hold`."""
-        with self.session() as session, PackReader(self._layout) as reader:
+        with self.session() as session, PackReader(self._layout, past_cache=True) as reader:
             record = self.hold(session, ref)
             manifest = self.manifest(session, reader, record)
             opened = self.seals.open(record, manifest, session, reader)
