@@ -184,6 +184,10 @@ class Fronts:
 
     # -- what they have counted
 
+    def forget(self, model: str) -> None:
+        """Forget what fronts that are gone had counted of a model that is not served any more."""
+        self._past = [report for report in self._past if report.name != model]
+
     async def reports(self) -> list[VersionReport]:
         """What they have counted, and those before them."""
         told = await asyncio.gather(*(front.report(_REPORT_LIMIT) for front in list(self._fronts.values())))

@@ -21,6 +21,9 @@ from pumice.service.models.wanted import Parameters
 _TELL_EVERY = 1.0
 """How often the parent is told what is used (s)."""
 
+MOST_GONE = 1000
+"""Versions that are not served any more whose counters are kept, should they come back; of more, the oldest go."""
+
 T = TypeVar("T")
 
 
@@ -113,6 +116,7 @@ class Mirror(Models):
     def flip(self, message: Flip) -> None:
         """Serve these versions of a model from now on."""
         self.catalog.flip(message.model, [served for face in message.faces if (served := self._face(face)) is not None])
+        self._forget_long_gone()
 
     async def attached(self, keys: Sequence[int]) -> None:
         """Wait until versions can be asked; not for ever, since their replicas may die."""
@@ -147,6 +151,12 @@ class Mirror(Models):
         if entry is None:
             entry = self._known[name, version] = Entry(message.settings)
         return entry
+
+    def _forget_long_gone(self) -> None:
+        used = {(served.name, served.version) for served in (*self.catalog.all(), *self._versions.values())}
+        gone = [key for key in self._known if key not in used]
+        for key in gone[: max(len(gone) - MOST_GONE, 0)]:
+            del self._known[key]
 
     def _face(self, face: Awake | Asleep) -> ServedVersion | None:
         if isinstance(face, Awake):

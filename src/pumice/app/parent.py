@@ -185,6 +185,8 @@ class Parent:
         await change(message.model, message.parameters)
         # each handles what it is told in order, so that the answer comes after the change
         await self._fronts.ask_all(Ping())
+        if message.model not in self._catalog.names():
+            self._fronts.forget(message.model)
         return True
 
     async def _wake(self, model: str, version: str) -> int:
