@@ -16,6 +16,8 @@ from pumice import Store
 from pumice.db import Place, packs, versions
 from pumice.db.engine import open_database
 from pumice.service.store.aliases import Mover, Step, note
+from pumice.service.store.types import PushWish
+from pumice.store.seal_keys import file
 
 KEY = "store"
 GIB = 1 << 30
@@ -37,14 +39,20 @@ def _transfers(folder: Path, rounds: int, results: Results) -> None:
     source = folder / "model.safetensors"
     _write_model(source, LENGTH)
     spans: dict[str, list[float]] = {}
+    key = folder / "seal.key"
+    file.create(key)
     for number in range(rounds):
         target = folder / "copy"
-        with Store(folder / f"home-{number}") as store:
+        with Store(folder / f"home-{number}", seal_key=f"file:{key}") as store:
             steps: dict[str, Callable[[], object]] = {
                 "copy": lambda target=target: _copy_and_hash(source, target),
                 "push": lambda store=store: store.push(source, "model"),
                 "pull": lambda store=store: store.pull("model", folder / "pulled"),
                 "verify": lambda store=store: store.verify("model"),
+                "hold": lambda store=store: store.hold("model").close(),
+                "push_sealed": lambda store=store: store.push(source, "sealed", PushWish(seal=True)),
+                "pull_unsealed": lambda store=store: store.pull("sealed", folder / "unsealed", unseal=True),
+                "hold_unsealed": lambda store=store: store.hold("sealed").close(),
             }
             for step, run in steps.items():
                 spans.setdefault(step, []).append(_seconds(run))
@@ -52,6 +60,7 @@ def _transfers(folder: Path, rounds: int, results: Results) -> None:
                 results.extras["store_sibling_share"] = _sibling(store, source)
         target.unlink()
         shutil.rmtree(folder / "pulled")
+        shutil.rmtree(folder / "unsealed")
         shutil.rmtree(folder / f"home-{number}")
     for step, taken in spans.items():
         results.extras[f"store_{step}_mb_per_second"] = LENGTH / 1e6 / (middle(taken) or 1.0)
@@ -59,6 +68,10 @@ def _transfers(folder: Path, rounds: int, results: Results) -> None:
         ratio = middle(copy / own for copy, own in zip(spans["copy"], spans[step], strict=True)) or 0.0
         results.extras[f"store_{step}_of_copy"] = ratio
         print(f"store  {step} {ratio:.2f} x the speed of copy + SHA-256", flush=True)
+    for step, plain in (("push_sealed", "push"), ("pull_unsealed", "pull"), ("hold_unsealed", "hold")):
+        ratio = middle(sealed / own for sealed, own in zip(spans[step], spans[plain], strict=True)) or 0.0
+        results.extras[f"store_{step}_of_{plain}"] = ratio
+        print(f"store  {step} takes {ratio:.2f} x the time of {plain}", flush=True)
     print(f"store  a sibling takes {results.extras['store_sibling_share']:.2%} more", flush=True)
 
 
