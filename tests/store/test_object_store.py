@@ -204,9 +204,9 @@ def test_a_silent_transfer_of_another_home_is_given_up_by_the_clock_of_the_datab
 
 def test_a_place_belongs_to_one_database(bucket: Bucket, source: Path, tmp_path: Path) -> None:
     where = bucket.settings
-    with Store(tmp_path / "a", **where) as store:
+    with Store(tmp_path / "a", settings=where) as store:
         store.push(source, "m")
-    with Store(tmp_path / "b", **where) as other:
+    with Store(tmp_path / "b", settings=where) as other:
         with pytest.raises(BadSetting, match="another database"):
             other.push(source, "m")
         with pytest.raises(BadSetting, match="another database"):

@@ -60,5 +60,9 @@ def _known(connection: Connection, layout: Layout) -> str | None:
 
 
 def _elsewhere(layout: Layout, url: str) -> BadSetting:
-    there = f"{url!r}, where they are" if url else "nothing: they are in the home; `pumice restore` moves a backup"
+    there = (
+        f"{url!r}, where they are"
+        if url
+        else "nothing, since they are in the home; an object store takes an empty database"
+    )
     return BadSetting("store_url", repr(layout.url) if layout.url else "nothing", there)
