@@ -68,7 +68,7 @@ def test_we_check_what_it_signed(store: Store, source: Path, stranger: Keys, tmp
     with pytest.raises(Untrusted, match="not known here"):
         store.push(source, "m")
     assert store.push(source, "m", PushWish(drop_signature=True)).files == 3
-    store.trust(stranger.public, models=("m*",))
+    store.keys.trust(stranger.public, models=("m*",))
     assert store.push(source, "m").files == 3
     assert [line.problem for line in store.show("m@2").signed] == ["", "", ""]
     with pytest.raises(Untrusted, match=r"trusted for m\* only"):
@@ -80,7 +80,7 @@ def test_we_check_what_it_signed(store: Store, source: Path, stranger: Keys, tmp
 
 @pytest.mark.parametrize("change", ["extra", "missing"])
 def test_files_that_it_did_not_sign_are_refused(store: Store, source: Path, stranger: Keys, change: str) -> None:
-    store.trust(stranger.public)
+    store.keys.trust(stranger.public)
     sign(source, stranger)
     if change == "extra":
         (source / "more").write_text("hello")

@@ -41,6 +41,10 @@ COMMANDS: Mapping[str, Target] = MappingProxyType(
         "models verify": Target("pumice.cli.models.changing:verify", "Hold every stored byte against its digest."),
         "models seal-key": Target("pumice.cli.models.sealing:seal_key", "Make a key that versions are sealed with."),
         "models reseal": Target("pumice.cli.models.sealing:reseal", "Let another key open the sealed versions."),
+        "models sign": Target("pumice.cli.models.trust:sign", "Sign what no trusted key signed."),
+        "models trust": Target(
+            "pumice.cli.models.trust:trust", "List the keys that sign and are trusted, or change them."
+        ),
         "models delete": Target("pumice.cli.models.changing:delete", "Delete a version."),
         "models gc": Target("pumice.cli.models.changing:gc", "Give back the space of what no version needs."),
         "doctor": Target("pumice.cli.doctor.command:doctor", "Tell what this machine offers, and what is missing."),

@@ -127,6 +127,13 @@ def children(connection: Connection, model: str, version: int) -> list[tuple[str
     return [(row.model, row.version) for row in rows]
 
 
+def parents(connection: Connection, model: str, version: int) -> list[tuple[str, int]]:
+    """Versions that this one was made from, as the database has them."""
+    where = (store_parents.c.model == model, store_parents.c.version == version)
+    rows = connection.execute(select(store_parents).where(*where))
+    return [(row.parent_model, row.parent_version) for row in rows]
+
+
 def aliases(connection: Connection, model: str) -> dict[str, int]:
     """Aliases of a model, with the versions that they point to."""
     return {row.alias: row.version for row in connection.execute(_ALIASES, {"m": model})}

@@ -106,6 +106,14 @@ class Layout:
             file.seek(start)
             return file.read(size)
 
+    def others(self) -> Iterator[Path]:
+        """Every other file of the store's folder but locks: heads, and what does not belong there."""
+        for path in sorted(self.root.rglob("*")):
+            inside = path.relative_to(self.root)
+            lock = inside.parts[0] == "owners" and path.suffix == ".lock"
+            if inside.parts[0] not in {"packs", "incoming"} and not lock and (not path.is_dir() or path.is_symlink()):
+                yield path
+
     def delete(self, path: Path) -> None:
         """Delete a file that `files` told of, or `pack`.
 

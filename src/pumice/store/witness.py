@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 from pumice.domain.errors import StorageFailed, Tampered
@@ -53,6 +53,11 @@ class Witness:
         if len(data) > MOST_BYTES:
             raise Tampered(str(file), f"it is larger than {MOST_BYTES} bytes")
         return data
+
+    def owns(self, path: Path, names: Collection[str]) -> bool:
+        """Whether a file is the head of a name, or one that is being written."""
+        part = path.parent == self._folder and path.name.startswith(".") and path.suffix == ".part"
+        return part or (path.name.removesuffix(SUFFIX) in names and path == self.file(path.name.removesuffix(SUFFIX)))
 
     def remember(self, model: str, body: bytes, newer: Callable[[bytes | None], bool]) -> None:
         """Keep a head if it is newer than the one that is there, one process after the other.

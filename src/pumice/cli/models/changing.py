@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 from typing import Annotated
 
 import msgspec
@@ -23,6 +24,7 @@ from pumice.cli.output import print_json
 from pumice.cli.servers import ApiKeyOption, connect
 from pumice.domain.store.names import DEFAULT_ALIAS
 from pumice.domain.store.records import Move
+from pumice.domain.trust.policy import short
 from pumice.service.store import Store
 
 
@@ -95,9 +97,15 @@ def verify(
     ref: Annotated[str | None, typer.Argument(metavar="[REF]", help="A version. [the whole store]")] = None,
     url: UrlOption = None,
     api_key: ApiKeyOption = None,
+    folder: Annotated[
+        Path | None, typer.Option("--folder", metavar="DIR", help="A folder with a model.sig, instead of the store.")
+    ] = None,
     json: JsonOption = False,
 ) -> None:
-    """Hold every stored byte against its digest; exit code 3 if one has changed."""
+    """Hold every stored byte against digests and signatures; exit code 3 if one has changed or is not trusted."""
+    if folder is not None:
+        _verify_folder(folder, ref or "", as_json=json)
+        return
     if url is None:
         with telling("verifying") as tell, Store() as store:
             found = store.verify(ref or "", tell)
@@ -117,6 +125,16 @@ def verify(
         typer.echo(f"{found.versions} versions, {found.files} files, {size_text(found.bytes)} read: {state}")
     if found.problems:
         raise typer.Exit(ExitCode.GATE)
+
+
+def _verify_folder(folder: Path, model: str, *, as_json: bool) -> None:
+    with Store() as store:
+        files, signer = store.statements.folder(folder, model)
+    if as_json:
+        print_json({"files": files, "signer": msgspec.to_builtins(signer)})
+    else:
+        who = f"signed by {short(signer.key)} ({signer.name})" if signer else "by nobody who is trusted here"
+        typer.echo(f"{files} files, {who}")
 
 
 def _tell(move: Move, *, as_json: bool) -> None:

@@ -106,17 +106,19 @@ class Tampered(PumiceError):
     Args:
         what: The file, chunk or version.
         problem: How it differs.
+        mend: What to do.
     """
 
     what: str
     problem: str
+    mend: str = "restore the file from a copy"
     code = "tampered"
     title = "Stored bytes have changed"
 
     @property
     def message(self) -> str:
-        """Name the place and the difference."""
-        return f"{self.what}: {self.problem}; restore the file from a copy"
+        """Name the place, the difference and the way out."""
+        return f"{self.what}: {self.problem}; {self.mend}"
 
 
 @dataclass(eq=False)
@@ -127,11 +129,13 @@ class Untrusted(PumiceError):
         what: The version, folder or statement.
         problem: What is missing or wrong.
         mend: What to do if it is right.
+        revoked: Whether a key signed it that was revoked.
     """
 
     what: str
     problem: str
     mend: str
+    revoked: bool = False
     code = "untrusted"
     title = "No trusted signature"
 

@@ -175,7 +175,7 @@ def decode_manifest(data: bytes, digest: str) -> VersionManifest:
         raise Tampered(f"manifest {digest[:12]}", "its bytes have another SHA-256")
     try:
         manifest = msgspec.json.decode(data, type=VersionManifest)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise MalformedInput("manifest", str(error)) from None
     manifest.check()
     return manifest

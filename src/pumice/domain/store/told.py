@@ -42,6 +42,46 @@ class ServedAt(msgspec.Struct, frozen=True, kw_only=True):
     since: float
 
 
+class SignedStatement(msgspec.Struct, frozen=True, kw_only=True):
+    """A signed statement about a version, with its bytes.
+
+    Attributes:
+        form: Type of the predicate.
+        digest: SHA-256 of the bundle, in hex.
+        bundle: The Sigstore bundle (version 0.3, JSON) with the statement in a DSSE envelope.
+        line: Who signed it.
+    """
+
+    form: str
+    digest: str
+    bundle: bytes
+    line: SignatureLine
+
+
+class KeyLine(msgspec.Struct, frozen=True, kw_only=True):
+    """A key that signs here, or is trusted here.
+
+    Attributes:
+        id: SHA-256 of the public key in PEM, in hex.
+        name: Whose it is.
+        models: Patterns of the models that it is trusted for.
+        own: Whether this home signs with it.
+        authority: Whether it is that of an authority, whose certificates are trusted.
+        revoked: When it was revoked (s since 1970), or None.
+        reason: Why.
+        public: The public key, or the authority's certificate, in PEM.
+    """
+
+    id: str
+    name: str
+    models: list[str]
+    own: bool
+    authority: bool
+    revoked: float | None
+    reason: str
+    public: str
+
+
 class Shown(msgspec.Struct, frozen=True, kw_only=True):
     """All that is known of a version.
 

@@ -6,6 +6,7 @@ github.com/sigstore/model-transparency (key ids, and what lies in a bundle).
 
 from __future__ import annotations
 
+import base64
 from typing import Literal
 
 import msgspec
@@ -22,37 +23,39 @@ MOST_CERTIFICATES = 10
 """Longest chain of certificates."""
 
 
-class _Certificate(msgspec.Struct, frozen=True, rename="camel"):
-    raw_bytes: bytes
+class _Certificate(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
+    raw_bytes: str
 
 
-class _Chain(msgspec.Struct, frozen=True):
+class _Chain(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     certificates: list[_Certificate]
 
 
-class _PublicKey(msgspec.Struct, frozen=True):
+class _PublicKey(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
     hint: str = ""
+    raw_bytes: str = ""
+    key_details: str = ""
 
 
-class _Material(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+class _Material(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
     public_key: _PublicKey | None = None
     x509_certificate_chain: _Chain | None = msgspec.field(default=None, name="x509CertificateChain")
     certificate: _Certificate | None = None
     tlog_entries: list[msgspec.Raw] = msgspec.field(default_factory=list)
 
 
-class _Signature(msgspec.Struct, frozen=True):
-    sig: bytes
+class _Signature(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    sig: str
     keyid: str = ""
 
 
-class _Envelope(msgspec.Struct, frozen=True, rename="camel"):
-    payload: bytes
+class _Envelope(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
+    payload: str
     payload_type: Literal["application/vnd.in-toto+json"]
     signatures: list[_Signature]
 
 
-class _Bundle(msgspec.Struct, frozen=True, rename="camel"):
+class _Bundle(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
     media_type: Literal["application/vnd.dev.sigstore.bundle.v0.3+json"]
     verification_material: _Material
     dsse_envelope: _Envelope
@@ -114,13 +117,13 @@ def decode_bundle(data: bytes, what: str) -> Bundle:
         raise MalformedInput(what, f"it has {len(data)} bytes; a signature has {MOST_BYTES} at most")
     try:
         read = msgspec.json.decode(data, type=_Bundle)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise MalformedInput(what, f"it is no Sigstore bundle with a DSSE envelope: {error}") from None
     material = read.verification_material
     if len(read.dsse_envelope.signatures) != 1:
         raise MalformedInput(what, f"it has {len(read.dsse_envelope.signatures)} signatures; one is expected")
     chain = (
-        tuple(one.raw_bytes for one in material.x509_certificate_chain.certificates)
+        tuple(_bytes(one.raw_bytes, what) for one in material.x509_certificate_chain.certificates)
         if (material.x509_certificate_chain)
         else ()
     )
@@ -133,5 +136,19 @@ def decode_bundle(data: bytes, what: str) -> Bundle:
         )
         raise MalformedInput(what, f"it is {kind}; signatures by a key or a chain of certificates are read")
     return Bundle(
-        key=key, chain=chain, payload=read.dsse_envelope.payload, signature=read.dsse_envelope.signatures[0].sig
+        key=key,
+        chain=chain,
+        payload=_bytes(read.dsse_envelope.payload, what),
+        signature=_bytes(read.dsse_envelope.signatures[0].sig, what),
     )
+
+
+def _bytes(text: str, what: str) -> bytes:
+    """Read base64 in its one form: no bit of it may be different without the bytes being so."""
+    try:
+        found = base64.b64decode(text, validate=True)
+    except ValueError:
+        found = b""
+    if not found or base64.b64encode(found).decode() != text:
+        raise MalformedInput(what, "a part of it is not in base64")
+    return found

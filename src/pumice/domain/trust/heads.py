@@ -33,7 +33,7 @@ MOST_COUNTER = 2**53
 FUTURE_S = 300.0
 """How far the clock of a signer may be ahead (s)."""
 
-RESIGN = "if this state is right, make it so with `pumice models sign NAME`"
+RESIGN = "restore the home from a copy; if this state is right, make it so with `pumice models sign NAME`"
 
 
 class Journal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -123,10 +123,10 @@ def check_seen(head: Head, seen: Head | None) -> None:
         return
     if head.counter < seen.counter:
         raise Tampered(
-            what, f"it is state {head.counter}, and state {seen.counter} was seen here: somebody went back; {RESIGN}"
+            what, f"it is state {head.counter}, and state {seen.counter} was seen here: somebody went back", RESIGN
         )
     if head != seen:
-        raise Tampered(what, f"there are two different states {head.counter}; {RESIGN}")
+        raise Tampered(what, f"there are two different states {head.counter}", RESIGN)
 
 
 def check_time(head: Head, now: float, max_age: float) -> None:
@@ -143,7 +143,7 @@ def check_time(head: Head, now: float, max_age: float) -> None:
     """
     what = f"head of '{head.model}'"
     if max_age and head.time > now + FUTURE_S:
-        raise Tampered(what, f"it was signed {head.time - now:.0f} s after now; mend the clock, or {RESIGN}")
+        raise Tampered(what, f"it was signed {head.time - now:.0f} s after now: mend the clock", RESIGN)
     if max_age and now - head.time > max_age:
         raise Untrusted(
             what, f"it was signed {now - head.time:.0f} s ago, and `head_max_age` allows {max_age:.0f} s", RESIGN
@@ -166,15 +166,16 @@ def check_state(head: Head, versions: Mapping[int, str], aliases: Mapping[str, i
     found = {str(number): digest for number, digest in versions.items()}
     for number in sorted({*found, *head.versions}):
         if found.get(number) != head.versions.get(number):
-            raise Tampered(what, f"version {number} is another one than was signed, is gone, or was put in; {RESIGN}")
+            raise Tampered(what, f"version {number} is another one than was signed, is gone, or was put in", RESIGN)
     for alias in sorted({*aliases, *head.aliases}):
         if aliases.get(alias) != head.aliases.get(alias):
             raise Tampered(
                 what,
-                f"the alias '{alias}' points to {aliases.get(alias)}, signed is {head.aliases.get(alias)}; {RESIGN}",
+                f"the alias '{alias}' points to {aliases.get(alias)}, signed is {head.aliases.get(alias)}",
+                RESIGN,
             )
     if journal != head.journal:
-        raise Tampered(what, f"the journal is another one than it was signed over; {RESIGN}")
+        raise Tampered(what, "the journal is another one than it was signed over", RESIGN)
 
 
 def check_version(head: Head, version: int, digest: str) -> None:
@@ -185,5 +186,5 @@ def check_version(head: Head, version: int, digest: str) -> None:
     """
     if head.versions.get(str(version)) != digest:
         raise Tampered(
-            f"{head.model}@{version}", f"the signed head of its name does not have it under this digest; {RESIGN}"
+            f"{head.model}@{version}", "the signed head of its name does not have it under this digest", RESIGN
         )

@@ -76,7 +76,8 @@ def check_signer(signer: Signer, model: str, trusted: TrustList, own: str) -> No
     known = {key: trusted.keys[key] for key in (signer.key, signer.authority) if key in trusted.keys}
     for key, entry in known.items():
         if entry.revoked is not None:
-            raise Untrusted(what, f"the key {short(key)} is revoked{': ' if entry.reason else ''}{entry.reason}", SIGN)
+            why = f": {entry.reason}" if entry.reason else ""
+            raise Untrusted(what, f"the key {short(key)} is revoked{why}", SIGN, revoked=True)
     if signer.key == own:
         return
     if not known:

@@ -76,7 +76,7 @@ def decode_statement(payload: bytes, what: str) -> Statement:
     """
     try:
         return msgspec.json.decode(payload, type=Statement)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise MalformedInput(what, f"it holds no in-toto statement: {error}") from None
 
 

@@ -107,7 +107,7 @@ class TrustedVersion:
             statement = decode_statement(bundle.payload, what)
             self._fits(statement, bundle.payload, what)
         except MalformedInput as error:
-            raise Tampered(what, error.message) from None
+            raise Tampered(what, error.problem) from None
         self.seen.append(Seen(form=statement.predicate_type, digest=digest, signer=signer, problem=problem))
         return statement
 

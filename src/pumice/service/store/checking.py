@@ -70,6 +70,24 @@ class Check:
                         verify_file(file, session, reader, self._count, plain)
         return self._verified(1, 0)
 
+    def bytes_of(self, record: VersionRecord) -> list[str]:
+        """Read every byte of a version, without a look at signatures.
+
+        Returns:
+            What has changed.
+
+        Raises:
+            StorageFailed: Something could not be read.
+        """
+        with self._transfer.session() as session, PackReader(self._layout) as reader:
+            name = f"{record.model}@{record.version}"
+            self._transfer.hold(session, name)
+            with self._noting(name):
+                manifest = self._transfer.manifest(session, reader, record)
+                for file, plain in _with_plain(manifest, self._open(record, manifest, session, reader)):
+                    verify_file(file, session, reader, self._count, plain)
+        return self._problems
+
     def everything(self) -> Verified:
         """Read every pack, look for every chunk of every version, and for files that do not belong there.
 
@@ -77,6 +95,7 @@ class Check:
             StorageFailed: Something could not be read.
         """
         # files before rows: what a push makes meanwhile is either not listed or known
+        others = list(self._layout.others())
         files = self._layout.files()
         with self._transfer.session() as session, PackReader(self._layout, fresh=True) as reader:
             with transaction(self._engine) as connection:
@@ -95,17 +114,43 @@ class Check:
                 with self._noting(""):
                     verify_pack(row, self._layout, reader, self._count)
             for record in records:
-                with self._noting(f"{record.model}@{record.version}"):
-                    manifest = self._transfer.manifest(session, reader, record)
-                    self._look_at_signatures(record, manifest)
-                    self._open(record, manifest, session, reader)
-                    for file in manifest.stored:
-                        self._files += 1
-                        for _ in runs_of(file, session, reader):
-                            pass
+                before = len(self._problems)
+                self._look_at_parts(record, session, reader)
+                if len(self._problems) > before and self._is_gone(record):
+                    del self._problems[before:]
         left, foreign = extra_files(self._layout, files, {row["id"] for row in rows})
+        foreign += [path for path in others if not self._guard.heads.witness.owns(path, names)]
         self._problems += [f"{path}: it does not belong to the store; take it out" for path in foreign]
         return self._verified(len(records), len(left))
+
+    def _look_at_parts(self, record: VersionRecord, session: Session, reader: PackReader) -> None:
+        with self._noting(f"{record.model}@{record.version}"):
+            manifest = self._transfer.manifest(session, reader, record)
+            self._look_at_signatures(record, manifest)
+            self._open(record, manifest, session, reader)
+            used: set[str] = set()
+            for file in manifest.stored:
+                self._files += 1
+                used |= {run.place.pack for run in runs_of(file, session, reader)}
+            self._look_at_rows(record, manifest, session, used)
+
+    def _is_gone(self, record: VersionRecord) -> bool:
+        """Whether a version was deleted since it was listed."""
+        with transaction(self._engine) as connection:
+            return versions.find(connection, record.model, record.version) is None
+
+    def _look_at_rows(self, record: VersionRecord, manifest: VersionManifest, session: Session, used: set[str]) -> None:
+        """Hold what the collector and the deletion go by against the manifest."""
+        small = [record.digest, *(name for file in manifest.stored for name in file.lists)]
+        used = used | {place.pack for place in session.find([bytes.fromhex(name) for name in small]).values()}
+        with transaction(self._engine) as connection:
+            known = set(packs.used_by(connection, record.model, record.version))
+            parents = versions.parents(connection, record.model, record.version)
+        name = "its rows"
+        if used - known:
+            raise Tampered(name, "the database does not know all packs that it needs, so they could be deleted")
+        if sorted(parents) != sorted({(parent.model, parent.version) for parent in manifest.parents}):
+            raise Tampered(name, "its parents in the database are not those of its manifest")
 
     def _look_at_head(self, connection: Connection, model: str) -> None:
         with self._noting(""), self._judging():

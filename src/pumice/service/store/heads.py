@@ -130,15 +130,15 @@ class Heads:
             Untrusted: No trusted key signed the head, or it is too old.
         """
         body = signatures.head(connection, model)
-        seen = self._seen(model)
         if body is None:
-            if seen is not None:
-                raise Tampered(f"head of '{model}'", f"it was seen here and is gone; {RESIGN}")
+            if self._seen(model) is not None:
+                raise Tampered(f"head of '{model}'", "it was seen here and is gone", RESIGN)
             return None
         head, signer = self._read(body, model)
+        seen = self._seen(model)
         check_seen(head, seen)
         if seen is None and head.counter > 1 and not self._shared and self.witness.read(model) is None:
-            raise Tampered(str(self.witness.file(model)), f"the file with what was seen here is gone; {RESIGN}")
+            raise Tampered(str(self.witness.file(model)), "the file with what was seen here is gone", RESIGN)
         check_time(head, now, self._max_age)
         start = Journal() if whole else head.journal
         journal = follow(start, versions.lines_after(connection, model, start.last))
@@ -166,20 +166,22 @@ class Heads:
             signer = self._keyring.signer(bundle, what)
             head = read_head(decode_statement(bundle.payload, what), bundle.payload, model)
         except MalformedInput as error:
-            raise Tampered(what, error.message) from None
+            raise Tampered(what, error.problem) from None
         own = self._keyring.own
         check_signer(signer, model, self._keyring.trusted(), own.id if own else "")
         return head, signer
 
     def _seen(self, model: str) -> Head | None:
-        """The greatest head that was seen, if its key is still trusted."""
+        """The greatest head that was seen, unless its key was revoked since."""
         body = self.witness.read(model)
         if body is None:
             return None
         try:
             return self._read(body, model)[0]
-        except Untrusted:
-            return None
+        except Untrusted as error:
+            if error.revoked:
+                return None
+            raise Tampered(str(self.witness.file(model)), error.problem, RESIGN) from None
 
     def _greatest(self, connection: Connection, model: str) -> int:
         """The greatest counter that a trusted key ever signed, as far as it can be read."""
@@ -199,8 +201,8 @@ class Heads:
                 return True
             try:
                 return self._read(old, model)[0].counter < counter
-            except Untrusted:
-                return True
+            except Untrusted as error:
+                return error.revoked
 
         with contextlib.suppress(StorageFailed):
             self.witness.remember(model, body, newer)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import getpass
 import time
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -28,6 +28,7 @@ from pumice.service.store.lookup import known, resolve
 from pumice.service.store.places import layout_of
 from pumice.service.store.seals import Seals
 from pumice.service.store.serving import served_at
+from pumice.service.store.statements import Statements
 from pumice.service.store.transfer import Transfer
 from pumice.service.store.trust import Guard
 from pumice.service.store.types import Lineage, Progress, PushWish, Shown, Verified
@@ -45,6 +46,8 @@ def _silent(_done: int, _total: int) -> None:
 
 class Store:
     """The versions of a home. Its methods block; threads and processes may share a store.
+
+    ``keys`` are the keys that it signs with and trusts, ``statements`` what is signed of versions.
 
     Args:
         home: The home; the one of the settings (``PUMICE_HOME``) if left out.
@@ -87,6 +90,8 @@ class Store:
         self._guard = Guard.of(given, self._reader, self._layout, clock)
         self.seals = Seals(self.engine, SealKeys(given.seal_key), self._guard.heads, self.by, clock)
         self._transfer = Transfer(self.engine, self._layout, clock, self._guard, self.seals)
+        self.keys = self._guard.keyring
+        self.statements = Statements(self.engine, self._layout, self._transfer, self._guard, clock)
 
     def __enter__(self) -> Self:
         return self
@@ -284,8 +289,8 @@ class Store:
             BadSetting: The alias may not be called so.
             VersionNotFound: There is no such version.
         """
-        with self._changing(check_model_name(name)) as connection:
-            return set_alias(connection, name, check_alias(alias), version, self._mover(reason))
+        with self._changing(check_model_name(name), reason) as (connection, mover):
+            return set_alias(connection, name, check_alias(alias), version, mover)
 
     def rollback(self, name: str, alias: str = DEFAULT_ALIAS, reason: str = "") -> Move:
         """Let an alias point to where it pointed before; again and again, each time one step further back.
@@ -293,8 +298,8 @@ class Store:
         Raises:
             VersionNotFound: There is no such alias, or nothing before.
         """
-        with self._changing(check_model_name(name)) as connection:
-            return roll_back(connection, name, check_alias(alias), self._mover(reason))
+        with self._changing(check_model_name(name), reason) as (connection, mover):
+            return roll_back(connection, name, check_alias(alias), mover)
 
     def lineage(self, ref: str) -> Lineage:
         """Where a version comes from, up to its first parents.
@@ -318,7 +323,7 @@ class Store:
             VersionInUse: An alias points to it, another version was made from it, or it is served.
         """
         parsed = parse_numbered(ref)
-        with self._changing(parsed.model) as connection:
+        with self._changing(parsed.model, reason) as (connection, mover):
             record = resolve(connection, parsed)
             aliases = versions.aliases(connection, record.model)
             for alias, version in aliases.items():
@@ -330,26 +335,8 @@ class Store:
                 raise VersionInUse(ref, f"{at.place} serves it as '{at.name}'", "unload it there first")
             packs.loosen(connection, record.model, record.version)
             versions.delete_version(connection, record.model, record.version)
-            note(connection, Step("delete", record.model, "", record.version, None), self._mover(reason))
+            note(connection, Step("delete", record.model, "", record.version, None), mover)
         return record
-
-    def trust(self, key: str | Path, *, models: tuple[str, ...] = ("*",), name: str = "") -> str:
-        """Trust a key, or the keys that an authority vouches for.
-
-        Args:
-            key: File of a public key, or of an authority's certificate, in PEM.
-            models: Patterns of the models' names that it is trusted for; ``*`` stands for anything.
-            name: Whose it is; the file's name if left out.
-
-        Returns:
-            The key's id.
-
-        Raises:
-            BadArtefact: It is neither.
-            BadSetting: A pattern is none.
-            StorageFailed: The list of keys cannot be written.
-        """
-        return self._guard.keyring.trust(Path(key).expanduser(), models, name)
 
     def gc(self, *, dry_run: bool = False) -> Collected:
         """Give back the space of what no version needs. Pushes and pulls may go on meanwhile.
@@ -373,8 +360,8 @@ class Store:
         check = Check(self.engine, self._layout, self._transfer, self._guard, progress)
         return check.version(ref) if ref else check.everything()
 
-    def _changing(self, model: str) -> AbstractContextManager[Connection]:
-        return self._guard.heads.changing(self.engine, model, self._clock())
-
-    def _mover(self, reason: str) -> Mover:
-        return Mover(self.by, self._clock(), reason)
+    @contextmanager
+    def _changing(self, model: str, reason: str) -> Iterator[tuple[Connection, Mover]]:
+        now = self._clock()
+        with self._guard.heads.changing(self.engine, model, now) as connection:
+            yield connection, Mover(self.by, now, reason)

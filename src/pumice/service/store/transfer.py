@@ -169,6 +169,7 @@ class Transfer:
         with self.session() as session, PackReader(self._layout, past_cache=True) as reader:
             record = self.hold(session, ref)
             manifest = self.manifest(session, reader, record)
+            self._guard.admit(record, manifest)
             opened = self.seals.open(record, manifest, session, reader)
             lease = ServedLease(self._engine, self._layout, self._clock, record, served_as)
             try:

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Engine
 from pumice.config import Settings
 from pumice.db import signatures
 from pumice.db.signatures import SignatureRow
-from pumice.domain.errors import Untrusted
+from pumice.domain.errors import Tampered, Untrusted
 from pumice.domain.store.manifest import VersionManifest
 from pumice.domain.store.names import Ref
 from pumice.domain.store.records import VersionRecord
@@ -80,7 +80,7 @@ class Guard:
             StorageFailed: The key cannot be made.
         """
         for statement in (files_statement(record.model, manifest), version_statement(record, manifest)):
-            self.enter(connection, record, self._signed(statement), statement.predicate_type)
+            self.enter(connection, record, self.signed(statement), statement.predicate_type)
 
     def sign_files(self, model: str, manifest: VersionManifest) -> bytes:
         """Sign a version's files, for whoever holds them.
@@ -89,7 +89,7 @@ class Guard:
             BadArtefact: The key cannot be read.
             StorageFailed: The key cannot be made.
         """
-        return self._signed(files_statement(model, manifest))
+        return self.signed(files_statement(model, manifest))
 
     def enter(self, connection: Connection, record: VersionRecord, body: bytes, form: str) -> None:
         """Enter a signed statement about a version."""
@@ -139,12 +139,25 @@ class Guard:
         ]
 
     def _admitted(self, record: VersionRecord, manifest: VersionManifest) -> Signer:
-        signer = self.standing(record, manifest)
+        doubt: Untrusted | None = None
         with transaction(self._reader) as connection:
-            head = self.head(connection, record.model)
+            head: Head | None = None
+            try:
+                head = self.head(connection, record.model)
+            except Untrusted as error:
+                doubt = error  # what follows may show that bytes have changed, which weighs more
             # a version that was deleted meanwhile is not one that was tampered with
             resolve(connection, Ref(record.model, version=record.version))
-        check_version(head, record.version, record.digest)
+            if head is not None:
+                check_version(head, record.version, record.digest)
+        try:
+            signer = self.standing(record, manifest)
+        except (Tampered, Untrusted):
+            with transaction(self._reader) as connection:
+                resolve(connection, Ref(record.model, version=record.version))
+            raise
+        if doubt is not None:
+            raise doubt
         return signer
 
     def standing(self, record: VersionRecord, manifest: VersionManifest) -> Signer:
@@ -245,5 +258,11 @@ class Guard:
             return None
         return signer
 
-    def _signed(self, statement: Statement) -> bytes:
+    def signed(self, statement: Statement) -> bytes:
+        """Sign a statement.
+
+        Raises:
+            BadArtefact: The key cannot be read.
+            StorageFailed: The key cannot be made.
+        """
         return encode_bundle(self.keyring.signing.sign(encode_statement(statement)))

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import msgspec
 
-from pumice.domain.errors import BadArtefact, StorageFailed, Untrusted
+from pumice.domain.errors import BadArtefact, BadSetting, StorageFailed, Untrusted
+from pumice.domain.store.told import KeyLine
 from pumice.domain.trust.bundles import Bundle
 from pumice.domain.trust.policy import TRUST, Signer, TrustedKey, TrustList, check_pattern, short
 from pumice.store.layout import sync_folder
@@ -17,6 +18,9 @@ from pumice.store.signing.private import SigningKey, home_file, make_key, read_k
 from pumice.store.signing.public import check_signature, id_of, read_public
 
 LIST_NAME = "trust.json"
+LEAST_ID = 8
+"""Digits of a key's id that are enough to name it."""
+
 _MOST_BYTES = 16 * 1024 * 1024
 _CERTIFICATE = "-----BEGIN CERTIFICATE-----"
 
@@ -81,7 +85,7 @@ class Keyring:
             raise BadArtefact(str(self.list_file), f"it cannot be read: {error.strerror}", "mend it") from None
         try:
             found = msgspec.json.decode(data, type=TrustList)
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise BadArtefact(str(self.list_file), f"it is no list of keys: {error}", "mend it") from None
         for key, entry in found.keys.items():
             if id_of_pem(entry.pem, str(self.list_file)) != key:
@@ -97,8 +101,22 @@ class Keyring:
         data = msgspec.json.format(msgspec.json.encode(trusted, order="sorted"), indent=2) + b"\n"
         replace_file(self.list_file, data)
 
-    def trust(self, file: Path, models: tuple[str, ...], name: str = "") -> str:
-        """Trust a key, or the keys that an authority vouches for; see `Store.trust`."""
+    def trust(self, file: Path, models: tuple[str, ...] = ("*",), name: str = "") -> str:
+        """Trust a key, or the keys that an authority vouches for.
+
+        Args:
+            file: A public key, or an authority's certificate, in PEM.
+            models: Patterns of the models' names that it is trusted for; ``*`` stands for anything.
+            name: Whose it is; the file's name if left out.
+
+        Returns:
+            The key's id.
+
+        Raises:
+            BadArtefact: It is neither.
+            BadSetting: A pattern is none.
+            StorageFailed: The list of keys cannot be written.
+        """
         for pattern in models:
             check_pattern(pattern)
         try:
@@ -109,6 +127,74 @@ class Keyring:
         trusted = self.trusted()
         self.write(msgspec.structs.replace(trusted, keys={**trusted.keys, key: entry}))
         return key
+
+    def revoke(self, key: str, reason: str, now: float) -> str:
+        """Believe nothing any longer that a key signed, nor what an authority vouches for.
+
+        Args:
+            key: Its id, or the beginning of it.
+            reason: Why.
+            now: The time (s since 1970).
+
+        Returns:
+            The key's id.
+
+        Raises:
+            BadSetting: No key, or several, are meant.
+            StorageFailed: The list of keys cannot be written.
+        """
+        trusted = self.trusted()
+        known = dict(trusted.keys)
+        own = self.own
+        if own is not None:
+            known.setdefault(own.id, TrustedKey(name="this home", pem=own.public.decode()))
+        found = [one for one in known if len(key) >= LEAST_ID and one.startswith(key)]
+        if len(found) != 1:
+            raise BadSetting("key", repr(key), f"the beginning (from {LEAST_ID} digits on) of one key's id")
+        entry = msgspec.structs.replace(known[found[0]], revoked=now, reason=reason)
+        self.write(msgspec.structs.replace(trusted, keys={**trusted.keys, found[0]: entry}))
+        return found[0]
+
+    def rotate(self) -> str:
+        """Make a new key for the home; what the old one signed stays trusted until it is revoked.
+
+        Returns:
+            The new key's id.
+
+        Raises:
+            BadSetting: The home signs with a key of the settings.
+            StorageFailed: A file cannot be written.
+        """
+        if self._named is not None:
+            raise BadSetting("signing_key", str(self._named), "the home's own key; a team's key is changed in its file")
+        old = self.own
+        if old is not None:
+            trusted = self.trusted()
+            entry = trusted.keys.get(old.id) or TrustedKey(name="this home, before", pem=old.public.decode())
+            self.write(msgspec.structs.replace(trusted, keys={**trusted.keys, old.id: entry}))
+            self.key_file.unlink(missing_ok=True)
+        self.__dict__.pop("signing", None)
+        return self.signing.id
+
+    def lines(self) -> list[KeyLine]:
+        """The key that the home signs with, and those that it trusts."""
+        trusted, own = self.trusted(), self.own
+        entries = dict(trusted.keys)
+        if own is not None:
+            entries = {own.id: TrustedKey(name="this home", pem=own.public.decode())} | entries
+        return [
+            KeyLine(
+                id=key,
+                name=entry.name,
+                models=list(entry.models),
+                own=own is not None and key == own.id,
+                authority=entry.pem.startswith(_CERTIFICATE),
+                revoked=entry.revoked,
+                reason=entry.reason,
+                public=entry.pem,
+            )
+            for key, entry in entries.items()
+        ]
 
     def signer(self, bundle: Bundle, what: str) -> Signer:
         """Tell who signed a statement, and hold the signature against it. Whether that key may is another question.
