@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from pumice import Store
 from pumice.domain.errors import BadArtefact, BadSetting, MalformedInput, UnsafeArtefact, VersionNotFound
+from pumice.domain.store.names import is_left_out
 from pumice.service.store.types import PushWish
 
 MIB = 1 << 20
@@ -17,7 +18,10 @@ NAMES = st.text(
     st.characters(codec="utf-8", exclude_categories=("Cc", "Cs"), exclude_characters="/\\"), min_size=1
 ).filter(
     lambda name: (
-        name not in {".", ".."} and len(name.encode()) <= 60 and Path(name).suffix.lower() not in {".pt", ".bin"}
+        name not in {".", ".."}
+        and len(name.encode()) <= 60
+        and Path(name).suffix.lower() not in {".pt", ".bin"}
+        and not is_left_out(name)
     )
 )
 TREES = st.dictionaries(

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Sequence
 from typing import TypeVar
 
 from pumice.app.channel import Channel, ChannelLost
+from pumice.app.known import Known
 from pumice.app.messages import Asleep, Awake, Change, End, Flip, Index, News, Serve, ToFront, Use, Used, Wake
 from pumice.config import Settings
 from pumice.domain.errors import ModelNotReady
@@ -20,9 +21,6 @@ from pumice.service.models.wanted import Parameters
 
 _TELL_EVERY = 1.0
 """How often the parent is told what is used (s)."""
-
-MOST_GONE = 1000
-"""Versions that are not served any more whose counters are kept, should they come back; of more, the oldest go."""
 
 T = TypeVar("T")
 
@@ -42,7 +40,7 @@ class Mirror(Models):
         self._settings = Settings()
         self._pulse = Pulse()
         self._versions: dict[int, ServedVersion] = {}
-        self._known: dict[tuple[str, str], Entry] = {}
+        self._known = Known()
         self._waking: dict[tuple[str, str], asyncio.Task[ServedVersion]] = {}
         self._ending: set[asyncio.Task[None]] = set()
         self._telling: asyncio.Task[None] | None = None
@@ -95,7 +93,7 @@ class Mirror(Models):
     def serve(self, message: Serve) -> None:
         """Connect to a version's replicas."""
         settings = self._settings
-        entry = self._entry(message.settings.name, message.settings.version, message)
+        entry = self._known.entry(message.settings)
         # each front holds its part of what may wait
         served = ServedVersion(
             message.settings,
@@ -116,7 +114,8 @@ class Mirror(Models):
     def flip(self, message: Flip) -> None:
         """Serve these versions of a model from now on."""
         self.catalog.flip(message.model, [served for face in message.faces if (served := self._face(face)) is not None])
-        self._forget_long_gone()
+        everywhere = (*self.catalog.all(), *self._versions.values())
+        self._known.forget_long_gone({(served.name, served.version) for served in everywhere})
 
     async def attached(self, keys: Sequence[int]) -> None:
         """Wait until versions can be asked; not for ever, since their replicas may die."""
@@ -145,23 +144,10 @@ class Mirror(Models):
         """What this front counted."""
         return [report_of(served) for served in self.catalog.observed()]
 
-    def _entry(self, name: str, version: str, message: Serve | Asleep) -> Entry:
-        """What is known of a version; its counters outlive its times in memory."""
-        entry = self._known.get((name, version))
-        if entry is None:
-            entry = self._known[name, version] = Entry(message.settings)
-        return entry
-
-    def _forget_long_gone(self) -> None:
-        used = {(served.name, served.version) for served in (*self.catalog.all(), *self._versions.values())}
-        gone = [key for key in self._known if key not in used]
-        for key in gone[: max(len(gone) - MOST_GONE, 0)]:
-            del self._known[key]
-
     def _face(self, face: Awake | Asleep) -> ServedVersion | None:
         if isinstance(face, Awake):
             return self._versions.get(face.key)
-        entry = self._entry(face.settings.name, face.settings.version, face)
+        entry = self._known.entry(face.settings)
         entry.settings, entry.profile = face.settings, face.profile
         entry.reason, entry.rests_until = face.reason, face.rests_until
         most = -(-self._settings.max_queue // self._settings.workers)
