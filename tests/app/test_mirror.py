@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from pumice.app.channel import Channel
-from pumice.app.messages import Asleep, Flip, ToFront
 from pumice.app.known import MOST_GONE
+from pumice.app.messages import Asleep, Flip, ToFront
 from pumice.app.mirror import Mirror
 from pumice.config import ModelSettings
 from pumice.observe.stats import VersionStats

@@ -16,7 +16,7 @@ from pumice.observe.report import VersionReport, report_of
 from pumice.runtime.front.pulse import Pulse
 from pumice.runtime.front.version import ServedVersion
 from pumice.service.catalog import Catalog
-from pumice.service.models import Dormant, Entry, Models, ModelState
+from pumice.service.models import Dormant, Models, ModelState
 from pumice.service.models.wanted import Parameters
 
 _TELL_EVERY = 1.0
