@@ -165,6 +165,13 @@ def test_problem_documents_are_read(face: MakeFace) -> None:
     assert caught.value.server_code == "overloaded"
 
 
+@pytest.mark.parametrize("kind", [e.VersionInUse, e.Tampered, e.Untrusted])
+def test_the_store_tells_its_errors_by_their_code(face: MakeFace, kind: type[e.PumiceError]) -> None:
+    problem = {"type": f"urn:pumice:error:{kind.code}", "title": kind.title, "status": 403, "detail": "the reason"}
+    with ScriptedServer([answer(403, problem)]) as server, pytest.raises(kind, match="the reason"):
+        face(server.url, retries=0).models()
+
+
 @pytest.mark.parametrize("body", [b"", b"<html>Bad Gateway</html>", b"[1]", b'{"error": 3}', b"\xff\xfe"])
 def test_a_refusal_without_words_tells_its_status(face: MakeFace, body: bytes) -> None:
     with ScriptedServer([answer(500, body)]) as server, pytest.raises(ServerFailed, match="status 500"):

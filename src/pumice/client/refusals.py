@@ -111,6 +111,14 @@ class ChangedBytes(Refused, e.Tampered):
         self.what, self.problem = "", self.detail
 
 
+class NoTrustedKey(Refused, e.Untrusted):
+    """403 of a version that no trusted key signed."""
+
+    def __init__(self, reply: Reply) -> None:
+        super().__init__(reply)
+        self.what, self.problem, self.mend = "", self.detail, ""
+
+
 class TooOften(Refused, e.RateLimited, e.Unavailable):
     """429; also an `Unavailable`, since another try helps in the same way."""
 
@@ -163,7 +171,7 @@ _CLASSES: Mapping[int, type[Refused]] = MappingProxyType(
 
 
 _BY_CODE: Mapping[str, type[Refused]] = MappingProxyType(
-    {e.VersionInUse.code: StillUsed, e.Tampered.code: ChangedBytes}
+    {e.VersionInUse.code: StillUsed, e.Tampered.code: ChangedBytes, e.Untrusted.code: NoTrustedKey}
 )
 """Where the status alone does not say enough."""
 
