@@ -54,7 +54,7 @@ def test_version() -> None:
         (["bench", "m", "--replicas", "2", "--url", "http://127.0.0.1:1"], "--replicas: given with 'm'"),
         (["bench", "x:Y", "--pid", "1"], "--pid: given with the SOURCE"),
         (["predict", "m", "x", "--url", "nowhere"], "url: given 'nowhere'"),
-        (["serve", "a.onnx", "b/a.onnx"], "names that differ"),
+        (["serve", "a:Same", "b:Same"], "names that differ"),
         (["--debug=3", "serve"], "--debug"),
     ],
 )

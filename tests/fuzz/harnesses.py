@@ -18,7 +18,7 @@ from pumice.domain.errors import PumiceError
 from pumice.domain.signature import Signature, Tensor
 from pumice.gateway import headers
 from pumice.gateway.http import compression
-from pumice.protocol import frames, json_keys, kserve_v1, stream_frames
+from pumice.protocol import frames, json_keys, kserve_v1, safe_yaml, stream_frames
 from pumice.protocol.frame_reader import FrameReader, NonsenseReceived
 from pumice.protocol.frames import PREFIX
 from pumice.protocol.grpc.heads import HeadFault, read_head
@@ -228,7 +228,12 @@ def grpc_head(data: bytes) -> None:
         read_head(fields)
 
 
+def yaml_text(data: bytes) -> None:
+    safe_yaml.load_yaml(data.decode(errors="replace"), "a document")
+
+
 HARNESSES: dict[str, Callable[[bytes], None]] = {
+    "safe_yaml": yaml_text,
     "flat_json": flat,
     "json_codec": binary,
     "tensors": tensor,
@@ -255,6 +260,7 @@ HARNESSES: dict[str, Callable[[bytes], None]] = {
 """Parser -> harness."""
 
 SEEDS: dict[str, list[bytes]] = {
+    "safe_yaml": [b"a: &x [1, 2.5, null, true]\nb: {c: *x, d: 'e'}\nf: |\n  text\n", b"<<: {a: 1}\n? [k]\n: !!str 2\n"],
     "flat_json": [b'{"inputs":[{"name":"x","shape":[1,2],"datatype":"FP32","data":[1,2.5]}],"id":"a","parameters":{"p":1}}'],
     "json_codec": [b'\x5e{"inputs":[{"name":"x","shape":[1],"datatype":"FP32","parameters":{"binary_data_size":4}}]}\0\0\0\0'],
     "tensors": [b"\x00\x01\x01\x02\x01", b"\x0c\x01\x00\x01\x02\x00\x00\x00hi"],

@@ -1,7 +1,9 @@
 """A sealed version is served, and nothing of it comes to a disk on the way."""
 
 import hashlib
+import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -43,9 +45,9 @@ def external(folder: Path) -> None:
     )
 
 
-def on_disk(server: RunningServer, folder: Path) -> Iterator[tuple[str, bytes]]:
-    """Every file that the server, or a process of it, has below a folder or has open, by name."""
-    for path in folder.rglob("*"):
+def on_disk(server: RunningServer, *folders: Path) -> Iterator[tuple[str, bytes]]:
+    """Every file that the server, or a process of it, has below folders or has open, by name."""
+    for path in (path for folder in folders for path in folder.rglob("*")):
         if path.is_file() and not path.is_symlink():
             yield str(path), path.read_bytes()
     for pid in (server.process.pid, *server.replicas(), *server.fronts()):
@@ -63,9 +65,8 @@ def sealing(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
     file.create(tmp_path / "key")
     monkeypatch.setenv("PUMICE_SEAL_KEY", f"file:{tmp_path / 'key'}")
     # its folder of the run too, so that all of it is looked at; short, since sockets lie there
-    (tmp_path / "t").mkdir()
-    monkeypatch.setenv("TMPDIR", str(tmp_path / "t"))
-    with Store(home) as store:
+    with tempfile.TemporaryDirectory(prefix="pumice-t-") as short, Store(home) as store:
+        monkeypatch.setenv("TMPDIR", short)
         yield store
 
 
@@ -86,7 +87,7 @@ def test_nothing_of_a_sealed_version_comes_to_a_disk(sealing: Store, home: Path,
         assert [answer["label"] for answer in answers] == ["positive", "negative"]
         assert client.infer("net", {"x": given})["y"].shape == (2, 4)
         looked_at = 0
-        for name, data in on_disk(server, tmp_path):
+        for name, data in on_disk(server, tmp_path, Path(os.environ["TMPDIR"])):
             looked_at += 1
             assert not any(piece in data for piece in known), name
         assert looked_at > 5

@@ -25,7 +25,8 @@ COMMANDS: Mapping[str, Target] = MappingProxyType(
         "models show": Target("pumice.cli.models.looking:show", "Tell all that is known of a version."),
         "models push": Target("pumice.cli.models.transfer:push", "Store a model as the next version of a name."),
         "models convert": Target(
-            "pumice.cli.models.converting:convert", "Convert a file that may run code into one that does not."
+            "pumice.cli.models.converting:convert",
+            "Convert a file that may run code when it is read into one that does not.",
         ),
         "models pull": Target("pumice.cli.models.transfer:pull", "Write the files of a version into a folder."),
         "models import": Target(
@@ -38,12 +39,16 @@ COMMANDS: Mapping[str, Target] = MappingProxyType(
         ),
         "models diff": Target("pumice.cli.models.looking:diff", "Tell what changed from one version to another."),
         "models lineage": Target("pumice.cli.models.looking:lineage", "Tell where a version comes from."),
-        "models verify": Target("pumice.cli.models.changing:verify", "Hold every stored byte against its digest."),
+        "models verify": Target(
+            "pumice.cli.models.changing:verify", "Hold every stored byte against digests and signatures."
+        ),
         "models seal-key": Target("pumice.cli.models.sealing:seal_key", "Make a key that versions are sealed with."),
-        "models reseal": Target("pumice.cli.models.sealing:reseal", "Let another key open the sealed versions."),
+        "models reseal": Target(
+            "pumice.cli.models.sealing:reseal", "Wrap the keys of sealed versions with the first key of seal_key."
+        ),
         "models sign": Target("pumice.cli.models.trust:sign", "Sign what no trusted key signed."),
         "models trust": Target(
-            "pumice.cli.models.trust:trust", "List the keys that sign and are trusted, or change them."
+            "pumice.cli.models.trust:trust", "List the keys that sign here and are trusted, or change them."
         ),
         "models delete": Target("pumice.cli.models.changing:delete", "Delete a version."),
         "models gc": Target("pumice.cli.models.changing:gc", "Give back the space of what no version needs."),
