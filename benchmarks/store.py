@@ -107,7 +107,7 @@ def _sibling(store: Store, source: Path) -> float:
 
 
 def _fill(home: Path, source: Path) -> None:
-    """Enters versions as pushes do, all in one transaction: 10,000 pushes would take most of the benchmark's time."""
+    """Enters versions as pushes do, unsigned and all in one transaction: 10,000 pushes would take most of the time."""
     source.write_text('{"a": "model"}')
     with Store(home) as store:
         record = store.push(source, "model-0")
@@ -130,6 +130,8 @@ def _answers(home: Path, results: Results) -> None:
     """Asks a store with many versions."""
     _fill(home, home.with_name("small.json"))
     with Store(home) as store:
+        for turn in range(ASKED):
+            store.statements.sign(f"model-{turn}")
         asked: dict[str, Callable[[int], object]] = {
             "list": lambda _turn: store.models(),
             "show": lambda turn: store.show(f"model-{turn}@{turn % VERSIONS + 1}"),
