@@ -12,10 +12,11 @@ from sqlalchemy import text
 from pumice import Store
 from pumice.db import signatures
 from pumice.domain.errors import MalformedInput, PumiceError, Tampered, Untrusted
+from pumice.domain.store.manifest import digest_of
 from pumice.domain.trust import bundles
 from pumice.domain.trust.bundles import decode_bundle, encode_bundle
 from pumice.domain.trust.heads import Head, head_statement, read_head
-from pumice.domain.trust.statements import decode_statement, encode_statement
+from pumice.domain.trust.statements import FILES, PROVENANCE, decode_statement, encode_statement
 from pumice.service.store.types import PushWish
 from pumice.store.signing.private import SigningKey
 from tests.trust.material import Keys
@@ -54,6 +55,21 @@ def put_head(store: Store, head: Head, key: SigningKey) -> None:
     body = encode_bundle(key.sign(encode_statement(head_statement(head))))
     with store.engine.begin() as connection:
         signatures.put_head(connection, head.model, head.counter, body)
+
+
+@pytest.mark.parametrize("form", [FILES, PROVENANCE])
+def test_both_statements_of_a_version_must_be_by_a_known_key(stage: Stage, tmp_path: Path, form: str) -> None:
+    with Store(stage.home) as store, store.engine.begin() as connection:
+        own = store.keys.own
+        assert own is not None
+        (row,) = [row for row in signatures.of_version(connection, "m", 3) if row.form == form]
+        body = row.body.replace(own.id.encode(), own.id[::-1].encode())
+        assert body != row.body
+        connection.execute(
+            text("UPDATE store_signatures SET body = :b, digest = :n WHERE digest = :d AND version = 3"),
+            {"b": body, "n": digest_of(body), "d": row.digest},
+        )
+    assert isinstance(refused(stage.home, tmp_path, "m@3"), Untrusted)
 
 
 def test_arbitrary_software(stage: Stage, tmp_path: Path) -> None:

@@ -10,8 +10,9 @@ In the manner of python-tuf's ``trusted_metadata_set``. What is given to it is n
 4. A statement of the files names exactly the files of the manifest, each with its SHA-256.
 5. A statement of the version says exactly what record and manifest say: name, number, time, author, parents, recipe.
 6. Any other statement is about this version: name, number and digest of the manifest.
-7. The version is trusted if a key that is trusted for its name signed a statement of the version. Signatures over its
-   files do not suffice: they say nothing of name, parents and recipe.
+7. The version is trusted if keys that are trusted for its name signed a statement of the version and one of its files.
+   The latter alone says nothing of name, parents and recipe; the former alone would let the signature that goes with
+   the files be changed into one by a key that nobody knows.
 
 What breaks rules 1 to 6 is `Tampered`, whatever the policy is; what only lacks rule 7 is `Untrusted`.
 """
@@ -117,9 +118,9 @@ class TrustedVersion:
         Raises:
             Untrusted: Nobody who may.
         """
-        for seen in self.seen:
-            if seen.form == PROVENANCE and seen.signer is not None and not seen.problem:
-                return seen.signer
+        trusted = {seen.form: seen.signer for seen in self.seen if seen.signer is not None and not seen.problem}
+        if FILES in trusted and PROVENANCE in trusted:
+            return trusted[PROVENANCE]
         if self._refused:
             first = self._refused[0]
             raise Untrusted(self.name, first.problem, first.mend)
