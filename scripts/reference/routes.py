@@ -31,7 +31,7 @@ Every answer carries `x-request-id`, and one of a model `x-model-version`. How e
 def page() -> str:
     """Write the page."""
     settings, nowhere = Settings(), Path("unused")
-    inference, sources = Inference(Catalog()), Sources(nowhere)
+    inference, sources = Inference(Catalog()), Sources(settings)
     models = Models(
         inference.catalog, ReplicaLauncher(settings, {}, sources), ModelsOptions(), settings.of_model, sources
     )

@@ -3,10 +3,11 @@
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
 import pumice
 from pumice import Store
-from pumice.config import ModelSettings
+from pumice.config import ModelSettings, Settings
 from pumice.domain.errors import BadArtefact, BadSetting, Tampered, VersionNotFound
 from pumice.service.sources import Sources
 from tests.cli.command import pumice as run_pumice
@@ -41,10 +42,30 @@ def test_a_flipped_bit_keeps_a_version_from_being_served(store: Store, home: Pat
     assert "has other bytes than were stored" in done.stderr
 
 
+def test_what_the_file_of_settings_says_of_the_store_holds_for_the_server(
+    store: Store, home: Path, tmp_path: Path
+) -> None:
+    store.push(SENTIMENT, "m")
+    with store.engine.begin() as connection:
+        connection.execute(text("DELETE FROM store_signatures"))
+    file = tmp_path / "pumice.yaml"
+    file.write_text("models: [{name: m, source: m@1}]\n")
+    refused = run_pumice("serve", "-f", str(file), "--port", "0", environ={"PUMICE_HOME": str(home)})
+    assert refused.returncode == 3
+    assert "nobody signed it" in refused.stderr
+    file.write_text("signatures: 'off'\nmodels: [{name: m, source: m@1}]\n")
+    with (
+        RunningServer("-f", str(file), home=home) as server,
+        pumice.Client(server.addresses.url) as client,
+    ):
+        assert client.predict("m", TEXTS[:1])[0]["label"] == "positive"
+        assert client.store.verify("m@1").problems == []
+
+
 def test_what_sources_name(store: Store, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     store.push(SENTIMENT, "m")
-    sources = Sources(home)
+    sources = Sources(Settings(home=str(home)))
 
     def versions(source: str, version: str = "1") -> list[tuple[str, str]]:
         settings = ModelSettings(name="m", source=source, version=version)

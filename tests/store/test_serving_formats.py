@@ -13,7 +13,7 @@ from sklearn.linear_model import LogisticRegression
 from skops import io
 
 from pumice import Store
-from pumice.config import ModelSettings
+from pumice.config import ModelSettings, Settings
 from pumice.domain.model import Manifest
 from pumice.engines.base import Engine, EngineConfig
 from pumice.engines.registry import load_engine
@@ -61,7 +61,7 @@ class Shelf:
 
     def __init__(self, store: Store, home: Path, folder: Path) -> None:
         self._store = store
-        self._sources = Sources(home)
+        self._sources = Sources(Settings(home=str(home)))
         self._folder = folder
 
     def engine(self, source: Path, manifest: Mapping[str, object] | None = None) -> Engine:

@@ -15,7 +15,7 @@ from pumice.service.sources import Sources
 def models_of(catalog: Catalog, versions: Iterable[ServedVersion] = ()) -> Models:
     """Serve these versions in a catalog."""
     settings = Settings()
-    sources = Sources(settings.home_path)
+    sources = Sources(settings)
     launcher = ReplicaLauncher(settings, {}, sources)
     models = Models(catalog, launcher, ModelsOptions(), settings.of_model, sources)
     for served in versions:

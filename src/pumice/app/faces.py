@@ -220,7 +220,7 @@ async def open_store(settings: Settings) -> AsyncIterator[OpenStore]:
     def opened() -> Store:
         from pumice.service.store import Store  # SQLAlchemy: in the thread that opens it
 
-        return Store(settings.home_path, database=settings.database)
+        return Store(settings=settings)
 
     store = OpenStore(opened)
     try:

@@ -59,7 +59,7 @@ class Parent:
             raise BadSetting("'shared_memory' with several 'workers'", "true", "false, or 'workers': 1")
         self._settings = settings
         self._fronts = Fronts(self)
-        self._sources = Sources(settings.home_path, settings.database, settings.seal_key)
+        self._sources = Sources(settings)
         self._launcher = KeptLauncher(settings, environ, self._fronts, self._sources)
         self._catalog = Catalog()
         self._models: Models

@@ -39,7 +39,7 @@ class Server:
 
     def __init__(self, settings: Settings, environ: dict[str, str]) -> None:
         self._settings = settings
-        self._sources = Sources(settings.home_path, settings.database, settings.seal_key)
+        self._sources = Sources(settings)
         self._launcher = ReplicaLauncher(settings, environ, self._sources)
         self._declared, self._running = begin_first(settings, self._sources, self._launcher.begin)
 

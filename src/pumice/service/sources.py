@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from pumice.config import ModelSettings, parse_manifest
+from pumice.config import ModelSettings, Settings, parse_manifest
 from pumice.domain.errors import BadArtefact, BadSetting, VersionNotFound
 from pumice.domain.model import Manifest
 from pumice.domain.store.manifest import VersionManifest
@@ -57,15 +57,11 @@ class Sources:
     """Finds what sources name. Its methods look at files and may read the database, so they are not for an event loop.
 
     Args:
-        home: The home, with the store in it.
-        database: URL of the database that is used instead of the file in the home.
-        seal_key: Keys of sealed versions, as the setting of that name.
+        settings: All settings; where the store is, whom it trusts and what opens it are among them.
     """
 
-    def __init__(self, home: Path, database: str = "", seal_key: str = "") -> None:
-        self._seal_key = seal_key
-        self._home = home
-        self._database = database
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
 
     def expand(self, settings: ModelSettings) -> list[ModelSettings]:
         """Say which versions a model's source names now: of the store one, with its number; of a folder those chosen.
@@ -123,12 +119,12 @@ class Sources:
         from pumice.db import Place
         from pumice.service.store.watching import StoreWatch
 
-        return StoreWatch(Place(self._home, self._database))
+        return StoreWatch(Place(self._settings.home_path, self._settings.database))
 
     def _store(self) -> Store:
         from pumice.service.store import Store
 
-        return Store(self._home, database=self._database, seal_key=self._seal_key)
+        return Store(settings=self._settings)
 
 
 def numbered_version(settings: ModelSettings, model: str, number: int) -> ModelSettings:

@@ -12,7 +12,7 @@ from typing import Any, Self
 
 from sqlalchemy import Connection, Engine
 
-from pumice.config import load_settings
+from pumice.config import Settings, load_settings
 from pumice.db import Place, packs, versions
 from pumice.db.engine import READS, open_database
 from pumice.domain.errors import StillSealed, VersionInUse, VersionNotFound
@@ -53,7 +53,8 @@ class Store:
         home: The home; the one of the settings (``PUMICE_HOME``) if left out.
         database: URL of the database that is used instead of the file in the home; that of the settings if left out.
         seal_key: Keys of sealed versions, as the setting of that name; that of the settings if left out.
-        settings: Other settings by name, such as ``store_url`` and ``store_options``.
+        settings: All settings, of a server that has read them; or some by name, such as ``store_url``, over those that
+            are read here.
         by: Who changes something, for the journal; the user of this process if left out.
         clock: Seconds since 1970.
 
@@ -74,12 +75,15 @@ class Store:
         *,
         database: str | None = None,
         seal_key: str | None = None,
-        settings: Mapping[str, Any] | None = None,
+        settings: Settings | Mapping[str, Any] | None = None,
         by: str = "",
         clock: Callable[[], float] = time.time,
     ) -> None:
-        told = {"home": None if home is None else str(home), "database": database, "seal_key": seal_key}
-        given = load_settings({**told, **(settings or {})})
+        if isinstance(settings, Settings):
+            given = settings
+        else:
+            told = {"home": None if home is None else str(home), "database": database, "seal_key": seal_key}
+            given = load_settings({**told, **(settings or {})})
         self.engine: Engine = open_database(Place(given.home_path, given.database))
         self._reader = self.engine.execution_options(**READS)
         self._layout = layout_of(given)
