@@ -125,6 +125,12 @@ def test_what_has_called_before_it_breaks_off_is_a_pickle(tmp_path: Path, broken
         refuse_unsafe(file)
 
 
+def test_odd_escapes_in_what_is_no_pickle_are_nobodys_business(tmp_path: Path) -> None:
+    file = tmp_path / "weights"
+    file.write_bytes(b"c\\{name\n\xff\xff\n")  # GLOBAL, and an escape that the standard library warns of
+    refuse_unsafe(file)
+
+
 @pytest.mark.parametrize("text", ["cat\ndog\nRabbit\n", "]\nq\n.", "(\ninto\nit\nb\n."])
 def test_lists_of_words_are_no_pickles(tmp_path: Path, text: str) -> None:
     file = tmp_path / "vocab.txt"

@@ -4,9 +4,10 @@ import shutil
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 
 from pumice import Store
+from pumice.db import signatures
 from pumice.domain.errors import PumiceError, Tampered
 
 
@@ -85,4 +86,22 @@ def test_a_crash_before_the_head_is_remembered_is_caught_up_with(stored: Store, 
     file.write_bytes(before)
     stored.pull("m@prod", tmp_path / "out")
     assert file.read_bytes() == after
+    assert stored.verify().problems == []
+
+
+def test_what_another_process_signs_meanwhile_is_no_step_back(
+    stored: Store, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = signatures.head
+    with Store(home) as other:
+
+        def head_before_it_moves(connection: Connection, model: str) -> bytes | None:
+            body = read(connection, model)
+            monkeypatch.undo()
+            other.alias("m", "prod", 1)
+            return body
+
+        monkeypatch.setattr(signatures, "head", head_before_it_moves)
+        stored.pull("m", tmp_path / "out")
+        assert read is signatures.head
     assert stored.verify().problems == []

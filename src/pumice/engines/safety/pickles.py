@@ -8,6 +8,7 @@ is called, and so is a file that reads as one for as long as anybody looks.
 from __future__ import annotations
 
 import pickletools
+import warnings
 from collections.abc import Iterator
 from typing import IO, cast
 
@@ -37,6 +38,13 @@ def is_pickle(stream: IO[bytes], size: int) -> bool:
         stream: Read up to the first byte that no pickle has there; its position moves.
         size: Bytes that are left in it; a length in the file that goes beyond it ends the reading.
     """
+    with warnings.catch_warnings():
+        # bytes that are no pickle are full of odd escapes, of which the standard library's reader warns
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return _reads_as_pickle(stream, size)
+
+
+def _reads_as_pickle(stream: IO[bytes], size: int) -> bool:
     count = 0
     told = imported = called = False
     try:

@@ -116,8 +116,11 @@ class Heads:
     ) -> tuple[Head, Signer] | None:
         """Hold a name against its head, and the head against the greatest that was seen.
 
+        What was seen is read before the database is: what another process signs and remembers in between would
+        otherwise look like a state that this transaction, which began before, has gone back from.
+
         Args:
-            connection: The database.
+            connection: The database; in a transaction that has read nothing yet, or in which nobody else can write.
             model: The name.
             now: The time (s since 1970).
             whole: Read the journal from its first line.
@@ -129,13 +132,13 @@ class Heads:
             Tampered: It is not as it was signed, or older than what was seen.
             Untrusted: No trusted key signed the head, or it is too old.
         """
+        seen = self._seen(model)
         body = signatures.head(connection, model)
         if body is None:
-            if self._seen(model) is not None:
+            if seen is not None:
                 raise Tampered(f"head of '{model}'", "it was seen here and is gone", RESIGN)
             return None
         head, signer = self._read(body, model)
-        seen = self._seen(model)
         check_seen(head, seen)
         if seen is None and head.counter > 1 and not self._shared and self.witness.read(model) is None:
             raise Tampered(str(self.witness.file(model)), "the file with what was seen here is gone", RESIGN)
