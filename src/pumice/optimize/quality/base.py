@@ -38,21 +38,21 @@ class Judge(abc.ABC):
         metric: Name of the metric in reports, such as ``accuracy``.
         definition: What it means.
         implies_right: Whether agreeing answers are always both right or both wrong.
+        needs_reference: Whether `beside` must be called with answers to reference examples first.
     """
 
     metric: ClassVar[str]
     implies_right: ClassVar[bool] = True
+    needs_reference: ClassVar[bool] = False
     definition: Definition
 
-    def learn(self, reference: Arrays) -> None:  # noqa: B027 - most judges learn nothing
-        """Take in the base's answers to examples that are not judged, where the judge compares with such.
+    def beside(self, base: Arrays, candidate: Arrays) -> Judge:  # noqa: ARG002 - most judges need no reference
+        """The judge of one candidate: itself, unless it compares with reference examples.
 
         Args:
-            reference: Answers of the base to reference examples, [m, ...] each.
+            base: The base's answers to the reference examples, which are not judged, [m, ...] each.
+            candidate: The candidate's answers to them.
         """
-
-    def learn_candidate(self, reference: Arrays) -> Judge:
-        """The judge of one candidate, which has answered the reference examples too; itself, if it learns nothing."""
         return self
 
     @abc.abstractmethod
