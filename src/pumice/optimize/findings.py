@@ -143,7 +143,8 @@ class VariantFinding(msgspec.Struct, frozen=True):
         name: Name of its recipe.
         verdict: Of its quality: pass, fail or not yet.
         offered: Whether it may stand in for the base: quality passed, and really better by the objective.
-        reasons: Why it is not offered, or what to know of it; sentences for people.
+        reasons: Why it is not offered, or what to know of it; sentences for people, in English.
+        reasons_zh: The same sentences in Chinese, in the same order.
         quality: None if it was dropped before it saw an example.
         latency_ms: None if it was dropped before it was timed.
         size_bytes: Its files that hold weights (bytes); 0 if it could not be built.
@@ -163,6 +164,7 @@ class VariantFinding(msgspec.Struct, frozen=True):
     latency_ms: LatencyFinding | None
     size_bytes: int
     recipe: dict[str, Any]
+    reasons_zh: list[str] = msgspec.field(default_factory=list)
     digest: str = ""
     batch_dependent: bool = False
     sensitivity: list[NodeDamage] = msgspec.field(default_factory=list)
