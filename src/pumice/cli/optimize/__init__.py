@@ -1,0 +1,1 @@
+"""`pumice optimize` and `pumice certify`."""
