@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import msgspec
 import numpy as np
 
-from pumice.cli.batch.rows import ERROR, Row
+from pumice.cli.batch.writing import ERROR
 from pumice.client import BadAnswer, Client
 from pumice.client.predictions import joined, typed
-from pumice.domain.datatypes import BYTES
-from pumice.domain.errors import BadRequest, MalformedInput, ModelError, Unfit
+from pumice.domain.errors import BadRequest, ModelError, Unfit
 from pumice.domain.signature import Tensor
+from pumice.tables.items import item_of
+from pumice.tables.rows import Row
 
 _OF_THE_ROW = (Unfit, BadRequest, ModelError)
 """Errors that may be those of a row alone; all others end the job."""
@@ -77,7 +75,7 @@ class Asked:
         if any(tensor.shape[:1] != [-1] for tensor in self.inputs):
             return [self._infer_one(row) for row in rows]
         arrays = {
-            tensor.name: joined(self.model, tensor, [_item(tensor, row.values) for row in rows])
+            tensor.name: joined(self.model, tensor, [item_of(tensor, row.values) for row in rows])
             for tensor in self.inputs
         }
         outputs = self._outputs(arrays)
@@ -88,7 +86,7 @@ class Asked:
 
     def _infer_one(self, row: Row) -> dict[str, Any]:
         try:
-            arrays = {tensor.name: typed(self.model, tensor, _item(tensor, row.values)) for tensor in self.inputs}
+            arrays = {tensor.name: typed(self.model, tensor, item_of(tensor, row.values)) for tensor in self.inputs}
             return {self.prefix + name: array for name, array in self._outputs(arrays).items()}
         except _OF_THE_ROW as error:
             return {ERROR: error.message}
@@ -101,29 +99,3 @@ class Asked:
 def wanted_outputs(outputs: Sequence[Tensor]) -> list[Tensor]:
     """Choose what a result consists of: a task's own outputs, or all."""
     return [tensor for tensor in outputs if tensor.name in _TOLD] or list(outputs)
-
-
-def _item(tensor: Tensor, values: Mapping[str, Any]) -> Any:
-    """Read the value of a column as an item of an input."""
-    value = values.get(tensor.name)
-    if value is None:
-        raise MalformedInput(f"column '{tensor.name}'", "there is no value")
-    if tensor.datatype != BYTES:
-        return _number(tensor, value)
-    if isinstance(value, dict) and "b64" in value:
-        try:
-            return base64.b64decode(value["b64"], validate=True)
-        except (binascii.Error, TypeError, ValueError):
-            raise MalformedInput(f"column '{tensor.name}'", "'b64' is no base64") from None
-    if len(tensor.shape) <= 1 and not isinstance(value, str | bytes):
-        raise MalformedInput(f"column '{tensor.name}'", f"expected text, found {type(value).__name__}")
-    return value
-
-
-def _number(tensor: Tensor, value: Any) -> Any:
-    if not isinstance(value, str):
-        return value
-    try:
-        return msgspec.json.decode(value)
-    except msgspec.DecodeError:
-        raise MalformedInput(f"column '{tensor.name}'", f"expected numbers as JSON, found '{value[:40]}'") from None

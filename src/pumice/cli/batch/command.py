@@ -14,17 +14,19 @@ import typer
 
 from pumice.cli.batch.answers import Asked, wanted_outputs
 from pumice.cli.batch.journal import Job, Journal, State
-from pumice.cli.batch.parquet import ParquetReader, ParquetWriter, schema_of
-from pumice.cli.batch.rows import ERROR, Reader, Writer, format_of
+from pumice.cli.batch.parquet import ParquetWriter, schema_of
 from pumice.cli.batch.run import Pace, Run
 from pumice.cli.batch.telling import telling
-from pumice.cli.batch.text_files import Csv, JsonLines, TextWriter, csv_encoder, csv_line, json_line
+from pumice.cli.batch.text_files import TextWriter, csv_encoder, csv_line, json_line
+from pumice.cli.batch.writing import ERROR, Writer
 from pumice.cli.output import print_json
 from pumice.cli.own_server import OwnServer
 from pumice.cli.servers import UrlOption, connect, default_url, split_ref
 from pumice.client import Client
 from pumice.config import load_settings
 from pumice.domain.errors import BadSetting
+from pumice.tables.reading import open_table
+from pumice.tables.rows import Reader, format_of
 
 Format = Literal["auto", "jsonl", "csv", "parquet"]
 
@@ -63,7 +65,7 @@ def batch(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
     _check_out(out, journal, restart=restart)
     in_form, out_form = format_of(source, form), format_of(out, form)
     with (
-        contextlib.closing(_reader(source, in_form)) as reader,
+        contextlib.closing(open_table(source, in_form, "IN")) as reader,
         _server(name, url) as (at, model, version),
         connect(at, timeout) as client,
     ):
@@ -95,14 +97,6 @@ def _check_out(out: Path, journal: Journal, *, restart: bool) -> None:
         raise BadSetting("OUT", f"'{out}', which is there already", "a new file, or --restart to overwrite it")
     if not out.absolute().parent.is_dir():
         raise BadSetting("OUT", f"'{out}'", "a file in a folder that is there")
-
-
-def _reader(source: Path, form: str) -> Reader:
-    readers: dict[str, type[Reader]] = {"jsonl": JsonLines, "csv": Csv, "parquet": ParquetReader}
-    try:
-        return readers[form](source)  # type: ignore[call-arg]
-    except OSError as error:
-        raise BadSetting("IN", f"'{source}'", f"a file that can be read ({error.strerror or error})") from None
 
 
 def _writer(out: Path, form: str, asked: Asked, reader: Reader, begun: State) -> Writer:

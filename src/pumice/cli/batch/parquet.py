@@ -1,22 +1,20 @@
-"""Parquet: read by row groups; written as one file a stretch, joined at the end, since none can be prolonged."""
+"""Parquet: written as one file a stretch, joined at the end, since none can be prolonged."""
 
 from __future__ import annotations
 
-import importlib
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from pumice.cli.batch.rows import ERROR, Row
+from pumice.cli.batch.writing import ERROR
 from pumice.cli.output import plain
-from pumice.domain.errors import BadSetting, MissingDependency
 from pumice.domain.signature import Tensor
+from pumice.tables.parquet import arrow
 
-_READ_ROWS = 1024
 _TYPES: Mapping[str, str] = {
     "BOOL": "bool_",
     "BYTES": "string",
@@ -25,53 +23,6 @@ _TYPES: Mapping[str, str] = {
     "FP64": "float64",
     **{f"{sign}INT{bits}": f"{sign.lower()}int{bits}" for sign in ("", "U") for bits in (8, 16, 32, 64)},
 }
-
-
-def arrow(module: str = "pyarrow") -> Any:
-    """Import the library.
-
-    Raises:
-        MissingDependency: It is not installed.
-    """
-    try:
-        return importlib.import_module(module)
-    except ImportError:
-        raise MissingDependency("Parquet", "pyarrow", "pip install 'pumice[batch]'") from None
-
-
-class ParquetReader:
-    """A Parquet file; a row group is in memory at a time at most."""
-
-    def __init__(self, path: Path) -> None:
-        library = arrow("pyarrow.parquet")
-        try:
-            self._file = library.ParquetFile(path)
-        except (arrow().ArrowException, OSError) as error:
-            raise BadSetting("IN", f"'{path}'", f"a Parquet file ({error})") from None
-        self.columns: Sequence[str] = self._file.schema_arrow.names
-        self.schema = self._file.schema_arrow
-        self.total: int = self._file.metadata.num_rows
-        self.position = 0
-
-    def rows(self, skip: int) -> Iterator[Row]:
-        """Read the rows after the first so many; whole row groups of them are not even opened."""
-        metadata = self._file.metadata
-        groups = list(range(metadata.num_row_groups))
-        self.position = skip
-        while groups and metadata.row_group(groups[0]).num_rows <= skip:
-            skip -= metadata.row_group(groups.pop(0)).num_rows
-        if not groups:
-            return
-        for batch in self._file.iter_batches(batch_size=_READ_ROWS, row_groups=groups):
-            fresh = batch.slice(skip)
-            skip -= min(skip, batch.num_rows)
-            for values in fresh.to_pylist():
-                self.position += 1
-                yield Row(values)
-
-    def close(self) -> None:
-        """Close the file."""
-        self._file.close()
 
 
 class ParquetWriter:

@@ -13,7 +13,8 @@ from typing import Any
 import msgspec
 
 from pumice.cli.batch.journal import Journal, State
-from pumice.cli.batch.rows import ERROR, Row, Writer
+from pumice.cli.batch.writing import ERROR, Writer
+from pumice.tables.rows import Row
 
 SYNC_S = 1.0
 """How often results are brought to the disk and noted (s): what a kill makes to be done again."""

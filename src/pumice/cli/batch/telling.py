@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 
 from pumice.cli.batch.journal import State
-from pumice.cli.batch.rows import Reader
+from pumice.tables.rows import Reader
 
 LINE_EVERY_S = 10.0
 """How often a line is written where there is no terminal (s)."""

@@ -1,4 +1,4 @@
-"""What readers give and writers take."""
+"""What readers of every format give."""
 
 from __future__ import annotations
 
@@ -12,9 +12,6 @@ from pumice.domain.errors import BadSetting
 FORMATS: Mapping[str, str] = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".parquet": "parquet"}
 """Formats by the suffixes of files."""
 
-ERROR = "error"
-"""Column that says why a row has no result."""
-
 
 @dataclass(frozen=True, slots=True)
 class Row:
@@ -23,10 +20,12 @@ class Row:
     Attributes:
         values: Its values by column.
         error: Why it cannot be used, or an empty string.
+        place: Where it stands, for people: ``line 3`` or ``row 3``, counted from 1, or an empty string.
     """
 
     values: Mapping[str, Any]
     error: str = ""
+    place: str = ""
 
 
 class Reader(Protocol):
@@ -49,22 +48,6 @@ class Reader(Protocol):
 
     def close(self) -> None:
         """Close the file."""
-
-
-class Writer(Protocol):
-    """A file of results that grows beside its final place, and moves there when it is whole."""
-
-    def write(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Add rows."""
-
-    def sync(self) -> int:
-        """Bring to the disk what was written; return the place from which to go on."""
-
-    def finish(self) -> None:
-        """Bring all to the disk and move it to its place."""
-
-    def close(self) -> None:
-        """Stop where it is."""
 
 
 def format_of(path: Path, wanted: str) -> str:

@@ -1,0 +1,1 @@
+"""Files of rows, read one by one with bounded memory: JSONL, CSV, Parquet."""
