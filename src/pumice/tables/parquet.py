@@ -30,6 +30,7 @@ class ParquetReader:
 
     def __init__(self, path: Path, what: str) -> None:
         library = arrow("pyarrow.parquet")
+        self._path, self._what = path, what
         try:
             self._file = library.ParquetFile(path)
         except (arrow().ArrowException, OSError) as error:
@@ -48,12 +49,19 @@ class ParquetReader:
             skip -= metadata.row_group(groups.pop(0)).num_rows
         if not groups:
             return
-        for batch in self._file.iter_batches(batch_size=_READ_ROWS, row_groups=groups):
+        for batch in self._batches(groups):
             fresh = batch.slice(skip)
             skip -= min(skip, batch.num_rows)
             for values in fresh.to_pylist():
                 self.position += 1
                 yield Row(values, "", f"row {self.position}")
+
+    def _batches(self, groups: list[int]) -> Iterator[Any]:
+        try:
+            yield from self._file.iter_batches(batch_size=_READ_ROWS, row_groups=groups)
+        except (arrow().ArrowException, OSError) as error:
+            problem = f"'{self._path}', which is damaged after row {self.position} ({error})"
+            raise BadSetting(self._what, problem, "a whole Parquet file") from None
 
     def close(self) -> None:
         """Close the file."""

@@ -77,8 +77,10 @@ class Csv:
         try:
             self.columns: Sequence[str] = next(self._records, [])
         except csv.Error as error:
+            self.close()
             raise BadSetting(what, f"'{path}'", f"a CSV file with a header ({error})") from None
         if not self.columns or len(set(self.columns)) != len(self.columns):
+            self.close()
             raise BadSetting(what, f"the header {self.columns}", "a header whose names differ")
 
     @property
