@@ -40,7 +40,8 @@ COMMANDS: Mapping[str, Target] = MappingProxyType(
         "models diff": Target("pumice.cli.models.looking:diff", "Tell what changed from one version to another."),
         "models lineage": Target("pumice.cli.models.looking:lineage", "Tell where a version comes from."),
         "models verify": Target(
-            "pumice.cli.models.changing:verify", "Hold every stored byte against digests and signatures."
+            "pumice.cli.models.changing:verify",
+            "Hold stored bytes against digests and signatures, and certificates against their evidence.",
         ),
         "models seal-key": Target("pumice.cli.models.sealing:seal_key", "Make a key that versions are sealed with."),
         "models reseal": Target(

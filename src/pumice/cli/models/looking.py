@@ -12,9 +12,10 @@ from pumice.cli.models.common import JsonOption, Kept, RefArgument, UrlOption, W
 from pumice.cli.output import console, excerpt, print_json
 from pumice.cli.servers import ApiKeyOption
 from pumice.domain.errors import BadSetting, NotFound
+from pumice.domain.evidence.certificate import CERTIFICATE
 from pumice.domain.store.names import parse_ref
 from pumice.domain.store.records import Move, VersionRecord
-from pumice.domain.store.told import Answered, Lineage, Shown, SignatureLine
+from pumice.domain.store.told import Answered, CertificateLine, Lineage, Shown, SignatureLine
 from pumice.domain.trust.policy import short
 from pumice.domain.trust.statements import FILES, PROVENANCE
 
@@ -205,13 +206,27 @@ def _pairs(shown: Shown) -> list[tuple[str, str]]:
         *(("served", f"as {at.name} by {at.place}, since {time_text(at.since)}") for at in shown.served),
         ("made into", ", ".join(shown.children)),
         *((f"file {file.path}", size_text(file.size)) for file in manifest.files),
+        *(("certificate", _certified(line)) for line in shown.certificates),
         *(("signed", _signed(line)) for line in shown.signed),
         *((time_text(move.at), _told(move)) for move in shown.history),
     ]
 
 
+def _certified(line: CertificateLine) -> str:
+    if line.problem:
+        return f"counts for nothing: {line.problem}"
+    low, high = line.interval
+    what = "drop" if line.labelled else "disagreement"
+    seen = f"{line.n:,} {'labelled ' if line.labelled else ''}examples"
+    return (
+        f"{line.verdict}: loses less than {line.max_drop:.2%} of {line.metric} against {line.base} "
+        f"({what} {low:+.2%} to {high:+.2%}, {seen}, confidence {line.confidence:.0%}), "
+        f"by {short(line.key)} ({line.name}), {time_text(line.created)}"
+    )
+
+
 def _signed(line: SignatureLine) -> str:
-    what = {FILES: "the files", PROVENANCE: "the version"}.get(line.form, line.form)
+    what = {FILES: "the files", PROVENANCE: "the version", CERTIFICATE: "the certificate"}.get(line.form, line.form)
     who = f"by {short(line.key)} ({line.name})" if line.key else "by an unknown key"
     return f"{what} {who}, {time_text(line.created)}" + (f": {line.problem}" if line.problem else "")
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from pumice.domain.evidence.verdict import Verdict
 from pumice.domain.store.manifest import VersionManifest
 from pumice.domain.store.records import ModelSummary, Move, VersionRecord
 
@@ -26,6 +27,38 @@ class SignatureLine(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     created: float
     problem: str
+
+
+class CertificateLine(msgspec.Struct, frozen=True, kw_only=True):
+    """What is certified of a version.
+
+    Attributes:
+        key: Id of the key that signed it; empty: it is not known here.
+        name: Whose key it is.
+        created: When it was entered (s since 1970).
+        problem: Why it counts for nothing; empty: it stands. It may then say nothing else.
+        verdict: Whether the loss of quality is proven to be below the margin.
+        base: The version that it was held against.
+        metric: What the quality is.
+        max_drop: The margin (a part of 1).
+        confidence: Level at which the verdict holds.
+        n: Examples that were seen.
+        labelled: Whether they had true answers.
+        interval: Where the loss lies (without labels the rate of disagreement, which bounds it).
+    """
+
+    key: str
+    name: str
+    created: float
+    problem: str
+    verdict: Verdict = Verdict.NOT_YET
+    base: str = ""
+    metric: str = ""
+    max_drop: float = 0.0
+    confidence: float = 0.0
+    n: int = 0
+    labelled: bool = False
+    interval: tuple[float, float] = (0.0, 0.0)
 
 
 class ServedAt(msgspec.Struct, frozen=True, kw_only=True):
@@ -94,6 +127,7 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True):
         signed: Who signed what of it.
         served: Where it is served now, or kept in memory to be.
         sealed: Id of the key that its data key is wrapped with; empty: it is not sealed.
+        certificates: What is certified of it, the oldest first.
     """
 
     record: VersionRecord
@@ -104,6 +138,7 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True):
     signed: list[SignatureLine]
     served: list[ServedAt]
     sealed: str = ""
+    certificates: list[CertificateLine] = msgspec.field(default_factory=list)
 
 
 class Lineage(msgspec.Struct, frozen=True, kw_only=True):
@@ -136,6 +171,7 @@ class Verified(msgspec.Struct, frozen=True, kw_only=True):
         unsigned: Versions that no trusted key signed, each with its reason; problems too if the policy is ``require``.
         unopened: Sealed versions of which the sealed bytes alone were looked at, because their key is not given.
         leftovers: Files of pushes that did not come to their end; no version uses them.
+        certificates: Certificates that were computed again and stand.
     """
 
     versions: int
@@ -146,6 +182,7 @@ class Verified(msgspec.Struct, frozen=True, kw_only=True):
     unsigned: list[str]
     unopened: list[str]
     leftovers: int
+    certificates: int = 0
 
 
 class Collected(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,7 +7,8 @@ Three kinds of them belong to the store:
   manifest (predicate type `PROVENANCE`);
 * the **head** of a name: see `pumice.domain.trust.heads`.
 
-Further ones, such as evidence, are of any other predicate type, about the digest of a version's manifest.
+Further ones are of any other predicate type, about the digest of a version's manifest. Certificates are such: see
+`pumice.domain.evidence.certificate`.
 """
 
 from __future__ import annotations

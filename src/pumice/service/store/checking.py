@@ -13,9 +13,10 @@ from pumice.domain.store.manifest import StoredFile, VersionManifest
 from pumice.domain.store.records import VersionRecord
 from pumice.domain.trust.heads import Head, check_version
 from pumice.domain.trust.policy import short
+from pumice.service.store.certificates import checked, signed_certificates
 from pumice.service.store.seals import Opened
 from pumice.service.store.transfer import Transfer
-from pumice.service.store.trust import Guard
+from pumice.service.store.trust import Guard, Looked
 from pumice.service.store.types import Progress, Verified
 from pumice.store.layout import Layout
 from pumice.store.packs import PackReader
@@ -46,7 +47,7 @@ class Check:
         self._progress = progress
         self._problems: list[str] = []
         self._unopened: list[str] = []
-        self._files = self._done = self._total = 0
+        self._files = self._done = self._total = self._certificates = 0
 
     def version(self, ref: str) -> Verified:
         """Read every byte of a version.
@@ -163,6 +164,16 @@ class Check:
             signer = self._guard.standing(record, manifest)
             self._signers[f"{record.model}@{record.version}"] = f"{short(signer.key)} ({signer.name})"
 
+        with self._noting(""):
+            for one in signed_certificates(self._guard, record, manifest):
+                self._look_at_certificate(one, record, manifest)
+
+    def _look_at_certificate(self, one: Looked, record: VersionRecord, manifest: VersionManifest) -> None:
+        """Compute a certificate again, whoever signed it: what does not follow from its evidence is wrong."""
+        with self._noting(""), transaction(self._engine) as connection:
+            checked(connection, one, record, manifest)
+            self._certificates += 1
+
     @contextmanager
     def _judging(self) -> Iterator[None]:
         try:
@@ -205,6 +216,7 @@ class Check:
             unsigned=self._unsigned,
             unopened=self._unopened,
             leftovers=left,
+            certificates=self._certificates,
         )
 
 

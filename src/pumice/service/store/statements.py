@@ -11,6 +11,7 @@ from sqlalchemy import Engine
 from pumice.db import signatures, versions
 from pumice.db.engine import READS
 from pumice.domain.errors import BadArtefact, BadSetting, Tampered, Untrusted, VersionNotFound
+from pumice.domain.evidence.certificate import CERTIFICATE
 from pumice.domain.store.names import check_model_name
 from pumice.domain.store.records import VersionRecord
 from pumice.domain.store.told import SignedStatement
@@ -99,7 +100,7 @@ class Statements:
         return len(files), self._guard.check_folder(model or said[0].name if said else model, body, hashes, what)
 
     def attest(self, ref: str, form: str, predicate: Mapping[str, object]) -> SignedStatement:
-        """Sign a further statement about a version, such as evidence.
+        """Sign a further statement about a version; certificates are `Store.certificates`'.
 
         Args:
             ref: The version.
@@ -111,7 +112,7 @@ class Statements:
             Untrusted: The version itself is not trusted, and the policy is ``require``.
             BadSetting: The form is no URI, or one that the store writes itself.
         """
-        if ":" not in form or form in {FILES, PROVENANCE}:
+        if ":" not in form or form in {FILES, PROVENANCE, CERTIFICATE}:
             raise BadSetting("form", repr(form), "a URI of a predicate's form that the store does not write itself")
         record, manifest = self._transfer.look(ref)
         self._guard.admit(record, manifest)

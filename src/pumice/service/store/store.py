@@ -16,11 +16,13 @@ from pumice.config import Settings, load_settings
 from pumice.db import Place, packs, versions
 from pumice.db.engine import READS, open_database
 from pumice.domain.errors import StillSealed, VersionInUse, VersionNotFound
+from pumice.domain.evidence.certificate import CERTIFICATE
 from pumice.domain.store.difference import Difference, difference
 from pumice.domain.store.names import DEFAULT_ALIAS, Ref, check_alias, check_model_name, parse_numbered, parse_ref
 from pumice.domain.store.records import ModelSummary, Move, VersionRecord
 from pumice.domain.store.told import Collected
 from pumice.service.store.aliases import Mover, Step, note, roll_back, set_alias
+from pumice.service.store.certificates import Certificates, line
 from pumice.service.store.checking import Check
 from pumice.service.store.holding import HeldVersion
 from pumice.service.store.lineage import trace
@@ -47,7 +49,8 @@ def _silent(_done: int, _total: int) -> None:
 class Store:
     """The versions of a home. Its methods block; threads and processes may share a store.
 
-    ``keys`` are the keys that it signs with and trusts, ``statements`` what is signed of versions.
+    ``keys`` are the keys that it signs with and trusts, ``statements`` what is signed of versions, and
+    ``certificates`` what was proven of them.
 
     Args:
         home: The home; the one of the settings (``PUMICE_HOME``) if left out.
@@ -96,6 +99,7 @@ class Store:
         self._transfer = Transfer(self.engine, self._layout, clock, self._guard, self.seals)
         self.keys = self._guard.keyring
         self.statements = Statements(self.engine, self._layout, self._transfer, self._guard, clock)
+        self.certificates = Certificates(self.engine, self._transfer.look, self._guard)
 
     def __enter__(self) -> Self:
         return self
@@ -227,22 +231,25 @@ class Store:
             WrongSealKey: The setting ``seal_key`` does not give its key.
         """
         record, manifest = self._transfer.look(ref)
-        signed = self._guard.seen(record, manifest)
+        looked = self._guard.looked(record, manifest)
+        outer = manifest
         if unseal:
             manifest = self._transfer.inside(record, manifest)
         sealed = self.seals.row(record)
         with transaction(self._reader) as connection:
             children = versions.children(connection, record.model, record.version)
             pointing = versions.aliases(connection, record.model)
+            certified = [one for one in looked if one.statement.predicate_type == CERTIFICATE]
             return Shown(
                 record=record,
                 aliases=[alias for alias, version in pointing.items() if version == record.version],
                 manifest=manifest,
                 children=[str(Ref(model, version)) for model, version in children],
                 history=versions.history(connection, record.model, _HISTORY),
-                signed=signed,
+                signed=[one.line for one in looked],
                 served=served_at(connection, self._layout, self._clock(), record),
                 sealed="" if sealed is None else sealed["key_id"],
+                certificates=[line(connection, one, record, outer) for one in certified],
             )
 
     def at(self, ref: str, moment: float) -> Move:

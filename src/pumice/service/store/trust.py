@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from typing import NamedTuple
 
 from sqlalchemy import Connection, Engine
 
@@ -37,6 +38,20 @@ from pumice.store.signing.keyring import Keyring
 from pumice.store.witness import Witness
 
 _log = logging.getLogger("pumice.store")
+
+
+class Looked(NamedTuple):
+    """A signed statement about a version.
+
+    Attributes:
+        line: Who signed it.
+        row: How it was entered.
+        statement: What is said.
+    """
+
+    line: SignatureLine
+    row: SignatureRow
+    statement: Statement
 
 
 class Guard:
@@ -126,16 +141,28 @@ class Guard:
         Raises:
             Tampered: One does not fit.
         """
+        return [looked.line for looked in self.looked(record, manifest)]
+
+    def looked(self, record: VersionRecord, manifest: VersionManifest) -> list[Looked]:
+        """Read every signed statement of a version.
+
+        Raises:
+            Tampered: One does not fit.
+        """
         version, rows = self._look(record, manifest)
         return [
-            SignatureLine(
-                form=seen.form,
-                key=seen.signer.key if seen.signer else "",
-                name=seen.signer.name if seen.signer else "",
-                created=row.created,
-                problem=seen.problem,
+            Looked(
+                SignatureLine(
+                    form=seen.form,
+                    key=seen.signer.key if seen.signer else "",
+                    name=seen.signer.name if seen.signer else "",
+                    created=row.created,
+                    problem=seen.problem,
+                ),
+                row,
+                statement,
             )
-            for seen, (row, _) in zip(version.seen, rows, strict=True)
+            for seen, (row, statement) in zip(version.seen, rows, strict=True)
         ]
 
     def _admitted(self, record: VersionRecord, manifest: VersionManifest) -> Signer:
