@@ -55,6 +55,14 @@ class Judge(abc.ABC):
         """
         return self
 
+    def among(self, inputs: Arrays) -> Judge:  # noqa: ARG002 - most judges look at answers alone
+        """The judge of some examples: itself, unless what counts in an answer depends on the inputs (padding).
+
+        Args:
+            inputs: The inputs of the examples that are judged next, [n, ...] each.
+        """
+        return self
+
     @abc.abstractmethod
     def right(self, answers: Arrays, labels: np.ndarray) -> np.ndarray:
         """Whether each answer is right, bool [n].
