@@ -13,6 +13,8 @@ BIN := $(VENV)/bin
 STAMPS := $(VENV)/.stamps
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input
 export PIP_ROOT_USER_ACTION := ignore
+# some images switch it off; every process of the tests would then compile the whole source anew
+unexport PYTHONDONTWRITEBYTECODE
 
 # what is installed where is said in pyproject.toml alone
 DECLARED := pyproject.toml src/pumice/__about__.py
