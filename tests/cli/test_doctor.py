@@ -9,7 +9,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from pumice.cli.doctor.machine import Gpu, features_of, look_at_machine, parse_gpus
+from pumice.cli.doctor.machine import Gpu, look_at_machine, parse_gpus
+from pumice.domain.processor import features_of
 from pumice.cli.doctor.packages import Extra, Package, Runtime, extras, onnx_runtime, parse_requirement
 from pumice.cli.doctor.places import look_at_home, look_at_port
 from pumice.cli.doctor.report import Report, examine, problems_of

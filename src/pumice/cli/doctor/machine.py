@@ -5,25 +5,11 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
-from collections.abc import Mapping
 from pathlib import Path
-from types import MappingProxyType
 
 import msgspec
 
-FEATURES: Mapping[str, Mapping[str, tuple[str, ...]]] = MappingProxyType(
-    {
-        "x86_64": {
-            "avx2": ("avx2",),
-            "avx512": ("avx512f",),
-            "vnni": ("avx512_vnni", "avx_vnni"),
-            "bf16": ("avx512_bf16",),
-            "amx": ("amx_tile",),
-        },
-        "aarch64": {"neon": ("asimd",), "i8mm": ("i8mm",), "bf16": ("bf16",), "sve": ("sve",)},
-    }
-)
-"""Architecture -> what makes inference fast on it -> the kernel's flags of which one is enough."""
+from pumice.domain.processor import features_of
 
 _NVIDIA_S = 10.0
 """Longest wait for the graphics driver (s)."""
@@ -52,7 +38,7 @@ class Machine(msgspec.Struct, frozen=True):
         processor: Its name.
         cores: Logical processors of the machine.
         usable_cores: Those that this process may use, after affinity and the container's limit.
-        features: What the processor can do, of `FEATURES`.
+        features: What the processor can do, of `pumice.domain.processor.FEATURES`.
         lacking: What it cannot do, of those of its architecture.
         memory_bytes: Memory that this process may use at all (bytes), after the container's limit.
         available_bytes: Memory that is free now (bytes).
@@ -99,14 +85,6 @@ def look_at_machine(root: Path = Path("/")) -> Machine:
         available_bytes=available,
         gpus=_gpus(),
     )
-
-
-def features_of(architecture: str, flags: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Say by the kernel's flags what a processor can and what it cannot do."""
-    present = set(flags.split())
-    known = FEATURES.get(architecture, {})
-    able = tuple(name for name, any_of in known.items() if present.intersection(any_of))
-    return able, tuple(name for name in known if name not in able)
 
 
 def parse_gpus(table: str) -> tuple[Gpu, ...]:

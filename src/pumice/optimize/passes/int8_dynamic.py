@@ -1,72 +1,87 @@
 """INT8 by dynamic quantization: weights are stored as 8-bit integers, activations are scaled batch by batch.
 
-Source: ONNX Runtime's ``quantize_dynamic``. Weights get one scale a channel; with one a tensor, MiniLM's embeddings
-turned by 15 degrees instead of 7. It needs no calibration data.
+Source: ONNX Runtime's ``quantize_dynamic``. It needs no calibration data. A row's answer can move with its
+batch-mates, since they share a scale.
 """
 
 from __future__ import annotations
 
-import contextlib
-import logging
-import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
-from pumice.domain.errors import BadArtefact, MissingDependency
-from pumice.engines.safety import check_external_data
-from pumice.optimize.passes.base import Pass
+import msgspec
+
+from pumice.domain.model import Parameter
+from pumice.domain.processor import Processor
+from pumice.optimize.passes.base import Supplies
+from pumice.optimize.passes.onnx_pass import OnnxPass, prepared
+from pumice.optimize.passes.selection import Node, Wish, choose, read_nodes
+
+OPS = ("MatMul", "Gemm", "Gather", "Conv", "Attention", "EmbedLayerNormalization", "LSTM")
+"""Operators that ONNX Runtime quantizes this way."""
 
 
-class Int8Dynamic(Pass):
+class Int8DynamicOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How weights become integers.
+
+    Attributes:
+        per_channel: One scale for each output channel of a weight instead of one for all of it; with one for all,
+            MiniLM's embeddings turned by 15 degrees instead of 7.
+        reduce_range: Use 7 of the 8 bits; for x86 processors without VNNI, whose 16-bit sums overflow otherwise.
+        op_types: Operators to quantize; empty: all that can be.
+        nodes_left_out: Names of nodes that stay as they are.
+    """
+
+    per_channel: bool = True
+    reduce_range: bool = False
+    op_types: tuple[Annotated[str, msgspec.Meta(min_length=1)], ...] = ()
+    nodes_left_out: tuple[str, ...] = ()
+
+
+class Int8Dynamic(OnnxPass[Int8DynamicOptions]):
     """Quantizes the weights of matrix products, convolutions and embeddings of an ONNX model."""
 
     name: ClassVar[str] = "int8-dynamic"
-    formats: ClassVar[tuple[str, ...]] = ("onnx",)
+    summary: ClassVar[str] = "8-bit weights, activations scaled batch by batch; needs no data"
+    options_type: ClassVar[type[msgspec.Struct]] = Int8DynamicOptions
 
-    def transform(self, source: Path, target: Path) -> None:
+    @classmethod
+    def suited(cls, processor: Processor) -> Mapping[str, Parameter]:
+        """Keep sums of 8-bit products from overflowing."""
+        return {"reduce_range": True} if processor.sums_saturate else {}
+
+    def rewrite(self, source: Path, target: Path, supplies: Supplies) -> None:
         """Write the quantized model.
 
         Raises:
-            BadArtefact: Its weights, in files beside it, are more than one file of ONNX can hold.
+            BadSetting: A node or operator that is named is not there, or nothing is left to quantize.
             MissingDependency: The extra ``optimize`` is not installed.
         """
-        try:
-            from onnxruntime.quantization import QuantType, quantize_dynamic
-            from onnxruntime.quantization.shape_inference import quant_pre_process
-        except ImportError:
-            raise MissingDependency("quantization", "onnx and sympy", "pip install 'pumice[optimize]'") from None
-        with tempfile.TemporaryDirectory(prefix="pumice-int8-") as folder, _no_chatter():
-            prepared = Path(folder) / "prepared.onnx"
-            if beside := check_external_data(source):
-                source = _joined(source, beside, Path(folder) / "joined.onnx")
-            # folds constants and infers shapes, so that weights behind a transpose are found
-            quant_pre_process(str(source), str(prepared), skip_symbolic_shape=True)
-            quantize_dynamic(prepared, target, weight_type=QuantType.QInt8, per_channel=True)
+        del supplies
+        ready = prepared(source, self.name)
+        self.quantize(ready, target, self.nodes(ready))
+
+    def nodes(self, ready: Path) -> list[Node]:
+        """Nodes of a prepared model that are quantized."""
+        wish = Wish(self.name, OPS, self.options.op_types, self.options.nodes_left_out)
+        return choose(read_nodes(ready), wish, weighted=True)
+
+    def quantize(self, ready: Path, target: Path, nodes: Sequence[Node]) -> None:
+        """Quantize these nodes of a prepared model."""
+        from onnxruntime.quantization import QuantType, quantize_dynamic
+
+        quantize_dynamic(
+            ready,
+            target,
+            weight_type=QuantType.QInt8,
+            per_channel=self.options.per_channel,
+            reduce_range=self.options.reduce_range,
+            op_types_to_quantize=sorted({_named(node).op for node in nodes}),
+            nodes_to_quantize=[_named(node).name for node in nodes],
+        )
 
 
-def _joined(source: Path, beside: Iterable[str], target: Path) -> Path:
-    """Write a model with its weights in one file: the preparation looks for those beside a copy, where they are not.
-
-    Raises:
-        BadArtefact: They are too large for that.
-    """
-    import onnx
-
-    size = sum((source.parent / name).stat().st_size for name in beside)
-    if size + source.stat().st_size > onnx.checker.MAXIMUM_PROTOBUF:
-        problem = f"its weights take {size:,} bytes"
-        raise BadArtefact(str(source), problem, f"'int8-dynamic' takes at most {onnx.checker.MAXIMUM_PROTOBUF:,}")
-    onnx.save(onnx.load(source), target)
-    return target
-
-
-@contextlib.contextmanager
-def _no_chatter() -> Iterator[None]:
-    """Keep the quantizer from logging a line a node."""
-    before = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        yield
-    finally:
-        logging.disable(before)
+def _named(node: Node) -> Node:
+    """What a node is called when the quantizer looks at it: it has split Gemm by then."""
+    return Node(f"{node.name}_MatMul", "MatMul", node.weighted) if node.op == "Gemm" else node
