@@ -49,7 +49,9 @@ def _digit_weights() -> dict[str, np.ndarray]:
 def _convolved(images: np.ndarray, kernels: np.ndarray) -> np.ndarray:
     padded = np.pad(images, ((0, 0), (0, 0), (1, 1), (1, 1)))
     windows = np.lib.stride_tricks.sliding_window_view(padded, (3, 3), axis=(2, 3))
-    return np.maximum(np.einsum("bchwij,ocij->bohw", windows, kernels, optimize=True), 0)
+    summed: np.ndarray = np.einsum("bchwij,ocij->bohw", windows, kernels, optimize=True)
+    positive: np.ndarray = np.maximum(summed, 0)
+    return positive
 
 
 def digit_network(folder: Path, *, constants: bool = False) -> ModelFolder:
@@ -81,10 +83,11 @@ def two_inputs(folder: Path) -> ModelFolder:
     """A bag of words with a switch: ids INT64 [batch, words] and scale FP32 [batch, 1] -> y FP32 [batch, 8]."""
     folder.mkdir(parents=True)
     random = np.random.default_rng(11)
-    weights = {
+    weights: dict[str, np.ndarray] = {
         "table": random.normal(size=(64, 32)).astype(np.float32),
         "w1": random.normal(size=(32, 32)).astype(np.float32) / 5,
         "w2": random.normal(size=(32, 8)).astype(np.float32) / 5,
+        "axis": np.array([1]),
     }
     nodes = [
         node("Gather", ["table", "ids"], ["words"], name="table"),
@@ -98,7 +101,7 @@ def two_inputs(folder: Path) -> ModelFolder:
         [tensor("ids", "INT64", ["batch", "words"]), tensor("scale", "FP32", ["batch", 1])],
         [tensor("y", "FP32", ["batch", 8])],
     )
-    save(folder / "model.onnx", nodes, *ends, weights | {"axis": np.array([1])})
+    save(folder / "model.onnx", nodes, *ends, weights)
     return _described(folder)
 
 

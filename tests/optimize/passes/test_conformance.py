@@ -46,6 +46,7 @@ class TestInt8Static(_Tiny):
     def cases(cls, folder: Path) -> Iterable[Case]:
         yield from super().cases(folder)
         images = {"x": digits()[0][:32]}
+        options: dict[str, object]
         for way in ("entropy", "percentile"):
             options = {"calibration": way, "per_channel": False, "reduce_range": True}
             yield Case(way, digit_network(folder / way), images, options, tolerance=0.1)

@@ -125,7 +125,6 @@ class Pass(abc.ABC, Generic[Options]):
         name: Name in the entry point and in a recipe.
         summary: What it does, in a line.
         formats: Manifest formats that it takes.
-        gives: Manifest format of the result; empty: that of its input.
         options_type: A frozen struct that forbids unknown fields; each field has a default.
         needs_calibration: Whether it cannot do without `Supplies.calibration`.
         deterministic: Whether equal input gives equal bytes, so that results can be kept by digest.
@@ -135,7 +134,6 @@ class Pass(abc.ABC, Generic[Options]):
     name: ClassVar[str]
     summary: ClassVar[str] = ""
     formats: ClassVar[tuple[str, ...]]
-    gives: ClassVar[str] = ""
     options_type: ClassVar[type[msgspec.Struct]] = NoOptions
     needs_calibration: ClassVar[bool] = False
     deterministic: ClassVar[bool] = True
@@ -155,6 +153,11 @@ class Pass(abc.ABC, Generic[Options]):
         """
         chosen: Any = read_pass_options(cls.options_type, cls.name, options)
         return cls(chosen)
+
+    @classmethod
+    def result_format(cls, given: str) -> str:
+        """Manifest format of the result for a model of a format that the pass takes."""
+        return given
 
     @classmethod
     def suited(cls, processor: Processor) -> Mapping[str, Parameter]:

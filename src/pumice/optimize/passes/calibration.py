@@ -6,8 +6,9 @@ of all batches in memory, and could not join batches of different shape.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal
 
 import numpy as np
@@ -18,23 +19,23 @@ from pumice.optimize.passes.base import Supplies
 
 Calibration = Literal["minmax", "entropy", "percentile"]
 
-_BINS = {"entropy": 128, "percentile": 2048}
-_METHODS = {"minmax": "MinMax", "entropy": "Entropy", "percentile": "Percentile"}
+METHODS: Mapping[str, str] = MappingProxyType({"minmax": "MinMax", "entropy": "Entropy", "percentile": "Percentile"})
+"""The ways by their names in ONNX Runtime."""
+
+RANGES = "ranges.json"
+"""The file beside a model in which the ranges of its activations are."""
 
 
-def calibrate(model: Path, ops: Sequence[str], method: Calibration, percentile: float, supplies: Supplies) -> Path:
+def calibrate(model: Path, ops: Sequence[str], method: Calibration, percentile: float, supplies: Supplies) -> None:
     """Run a prepared model on the calibration inputs and note the range of each activation.
 
     Args:
-        model: The model's file; the folder around it is written to.
+        model: The model's file; `RANGES` is written beside it, as `onnxruntime.quantization.quantize_static` reads it.
         ops: Operators whose inputs and outputs matter.
         method: ``minmax`` takes the extremes, ``entropy`` the range that keeps the distribution (Kullback-Leibler),
             ``percentile`` cuts the outermost values off.
         percentile: Part of the values that ``percentile`` keeps (percent).
         supplies: The inputs.
-
-    Returns:
-        The file in which the ranges are, as `onnxruntime.quantization.quantize_static` reads them.
 
     Raises:
         BadSetting: There are no inputs, or they are not what the model takes.
@@ -43,7 +44,7 @@ def calibrate(model: Path, ops: Sequence[str], method: Calibration, percentile: 
     from onnxruntime.quantization import calibrate as library
 
     library.print = _say_nothing  # the collectors print a line a batch
-    kind = CalibrationMethod[_METHODS[method]]
+    kind = CalibrationMethod[METHODS[method]]
     more = {"percentile": percentile, "symmetric": False} if method == "percentile" else {}
     augmented = str(model.parent / "augmented.onnx")
     calibrator = library.create_calibrator(model, list(ops), augmented, kind, extra_options=more)
@@ -56,9 +57,7 @@ def calibrate(model: Path, ops: Sequence[str], method: Calibration, percentile: 
         supplies.tell(seen, 0)
     if not seen:
         raise BadSetting("calibration inputs", "no batch", "at least one; some hundred rows are usual")
-    ranges = model.parent / "ranges.json"
-    library.save_tensors_data(calibrator.compute_data(), ranges)
-    return ranges
+    library.save_tensors_data(calibrator.compute_data(), model.parent / RANGES)
 
 
 class _One:

@@ -144,7 +144,7 @@ class PassConformance:
         for case in self._all():
             made = self._result(case)
             self._check_manifest(case, made)
-            new = _load(made)
+            new = load_raw(made)
             answers = new.run(case.inputs, {})
             error = output_error([self._expected(case, new)], [answers])
             _require(error <= case.tolerance, f"{case.name}: its answers are off by {error:.2g} of their size")
@@ -208,7 +208,7 @@ class PassConformance:
         """What the old model answers; its tensors must be called the same, where its engine can be asked."""
         if case.expected is not None:
             return case.expected
-        old = _load(case.source)
+        old = load_raw(case.source)
         _require(_ends(new) == _ends(old), f"{case.name}: the signature was {_ends(old)}, is {_ends(new)}")
         answers = old.run(case.inputs, {})
         old.close()
@@ -241,7 +241,8 @@ def _die_half_way(task: str) -> None:
     Dying.of(options).apply(source, target, case.supplies())
 
 
-def _load(folder: ModelFolder) -> Engine:
+def load_raw(folder: ModelFolder) -> Engine:
+    """Load a model by the tensors of its file, without its task."""
     manifest = msgspec.structs.replace(folder.manifest, tokenizer="")
     return load_engine(EngineConfig(source=str(folder.path), path=str(folder.model), manifest=manifest, provider="cpu"))
 

@@ -14,9 +14,8 @@ import msgspec
 
 from pumice.domain.model import Parameter
 from pumice.domain.processor import Processor
-from pumice.optimize.passes.base import Supplies
-from pumice.optimize.passes.onnx_pass import OnnxPass, prepared
 from pumice.optimize.passes.selection import Node, Wish, choose, read_nodes
+from pumice.optimize.passes.selective import SelectivePass
 
 OPS = ("MatMul", "Gemm", "Gather", "Conv", "Attention", "EmbedLayerNormalization", "LSTM")
 """Operators that ONNX Runtime quantizes this way."""
@@ -39,7 +38,7 @@ class Int8DynamicOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True
     nodes_left_out: tuple[str, ...] = ()
 
 
-class Int8Dynamic(OnnxPass[Int8DynamicOptions]):
+class Int8Dynamic(SelectivePass[Int8DynamicOptions]):
     """Quantizes the weights of matrix products, convolutions and embeddings of an ONNX model."""
 
     name: ClassVar[str] = "int8-dynamic"
@@ -50,17 +49,6 @@ class Int8Dynamic(OnnxPass[Int8DynamicOptions]):
     def suited(cls, processor: Processor) -> Mapping[str, Parameter]:
         """Keep sums of 8-bit products from overflowing."""
         return {"reduce_range": True} if processor.sums_saturate else {}
-
-    def rewrite(self, source: Path, target: Path, supplies: Supplies) -> None:
-        """Write the quantized model.
-
-        Raises:
-            BadSetting: A node or operator that is named is not there, or nothing is left to quantize.
-            MissingDependency: The extra ``optimize`` is not installed.
-        """
-        del supplies
-        ready = prepared(source, self.name)
-        self.quantize(ready, target, self.nodes(ready))
 
     def nodes(self, ready: Path) -> list[Node]:
         """Nodes of a prepared model that are quantized."""

@@ -16,9 +16,9 @@ import msgspec
 from pumice.domain.model import Parameter
 from pumice.domain.processor import Processor
 from pumice.optimize.passes.base import Supplies
-from pumice.optimize.passes.calibration import Calibration, calibrate
-from pumice.optimize.passes.onnx_pass import OnnxPass, prepared
+from pumice.optimize.passes.calibration import METHODS, RANGES, Calibration, calibrate
 from pumice.optimize.passes.selection import Node, Wish, choose, read_nodes
+from pumice.optimize.passes.selective import SelectivePass
 
 PRODUCTS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 """Operators that do the work; they are always quantized."""
@@ -54,7 +54,7 @@ class Int8StaticOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
     nodes_left_out: tuple[str, ...] = ()
 
 
-class Int8Static(OnnxPass[Int8StaticOptions]):
+class Int8Static(SelectivePass[Int8StaticOptions]):
     """Quantizes weights and activations of an ONNX model, calibrated on typical inputs."""
 
     name: ClassVar[str] = "int8-static"
@@ -68,19 +68,6 @@ class Int8Static(OnnxPass[Int8StaticOptions]):
         options: dict[str, Parameter] = {"reduce_range": True} if processor.sums_saturate else {}
         return options | ({"activations": "int8"} if processor.architecture == "aarch64" else {})
 
-    def rewrite(self, source: Path, target: Path, supplies: Supplies) -> None:
-        """Write the quantized model.
-
-        Raises:
-            BadSetting: A node or operator that is named is not there, nothing is left to quantize, or the calibration
-                inputs are not what the model takes.
-            MissingDependency: The extra ``optimize`` is not installed.
-        """
-        ready = prepared(source, self.name)
-        nodes = self.nodes(ready)
-        self.ready(ready, supplies)
-        self.quantize(ready, target, nodes)
-
     def nodes(self, ready: Path) -> list[Node]:
         """Nodes of a prepared model that are quantized."""
         nodes = read_nodes(ready)
@@ -89,16 +76,17 @@ class Int8Static(OnnxPass[Int8StaticOptions]):
         wish = Wish(self.name, PRODUCTS + BETWEEN + MORE, op_types, self.options.nodes_left_out)
         return choose(nodes, wish, weighted=False)
 
-    def ready(self, ready: Path, supplies: Supplies) -> None:
-        """Calibrate a prepared model; the ranges lie beside it afterwards."""
+    def prepare(self, source: Path, supplies: Supplies) -> Path:
+        """Calibrate as well; the ranges lie beside the model afterwards."""
+        ready = super().prepare(source, supplies)
         ops = sorted({node.op for node in self.nodes(ready)})
         calibrate(ready, ops, self.options.calibration, self.options.percentile, supplies)
+        return ready
 
     def quantize(self, ready: Path, target: Path, nodes: Sequence[Node]) -> None:
         """Quantize these nodes of a calibrated model."""
         from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
 
-        method = {"minmax": "MinMax", "entropy": "Entropy", "percentile": "Percentile"}[self.options.calibration]
         quantize_static(
             ready,
             target,
@@ -107,8 +95,8 @@ class Int8Static(OnnxPass[Int8StaticOptions]):
             reduce_range=self.options.reduce_range,
             activation_type=QuantType.QUInt8 if self.options.activations == "uint8" else QuantType.QInt8,
             weight_type=QuantType.QInt8,
-            calibrate_method=CalibrationMethod[method],
-            calibration_cache_path=ready.parent / "ranges.json",
+            calibrate_method=CalibrationMethod[METHODS[self.options.calibration]],
+            calibration_cache_path=ready.parent / RANGES,
             op_types_to_quantize=sorted({node.op for node in nodes}),
             nodes_to_quantize=[node.name for node in nodes],
         )

@@ -12,9 +12,9 @@ from typing import Any, ClassVar, Literal
 import msgspec
 
 from pumice.domain.errors import BadSetting, MissingDependency
-from pumice.optimize.passes.base import Supplies
-from pumice.optimize.passes.onnx_pass import INSTALL, OnnxPass, import_onnx, prepared
+from pumice.optimize.passes.onnx_pass import INSTALL, import_onnx
 from pumice.optimize.passes.selection import Node, Wish, choose, read_nodes
+from pumice.optimize.passes.selective import SelectivePass
 
 
 class WeightOnlyOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -35,7 +35,7 @@ class WeightOnlyOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
     nodes_left_out: tuple[str, ...] = ()
 
 
-class WeightOnly(OnnxPass[WeightOnlyOptions]):
+class WeightOnly(SelectivePass[WeightOnlyOptions]):
     """Stores the weights of an ONNX model's matrix products in 4 or 8 bits."""
 
     name: ClassVar[str] = "weight-only"
@@ -47,17 +47,6 @@ class WeightOnly(OnnxPass[WeightOnlyOptions]):
         if self.options.embeddings and self.options.bits != 4:
             key = f"option 'embeddings' of the pass '{self.name}'"
             raise BadSetting(key, f"true with {self.options.bits} bits", "true with 'bits' 4: there is no other kernel")
-
-    def rewrite(self, source: Path, target: Path, supplies: Supplies) -> None:
-        """Write the smaller model.
-
-        Raises:
-            BadSetting: A node that is named is not there, or nothing is left to quantize.
-            MissingDependency: The extra ``optimize`` is not installed.
-        """
-        del supplies
-        ready = prepared(source, self.name)
-        self.quantize(ready, target, self.nodes(ready))
 
     def nodes(self, ready: Path) -> list[Node]:
         """Nodes of a prepared model that are quantized."""
