@@ -10,11 +10,11 @@ import msgspec
 import pytest
 
 from pumice.cli.doctor.machine import Gpu, look_at_machine, parse_gpus
-from pumice.domain.processor import features_of
 from pumice.cli.doctor.packages import Extra, Package, Runtime, extras, onnx_runtime, parse_requirement
 from pumice.cli.doctor.places import look_at_home, look_at_port
 from pumice.cli.doctor.report import Report, examine, problems_of
 from pumice.config import load_settings
+from pumice.domain.processor import features_of
 from pumice.runtime.worker.sandbox import MEASURES
 from tests.cli.command import pumice
 
