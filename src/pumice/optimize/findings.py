@@ -66,6 +66,8 @@ class SliceFinding(msgspec.Struct, frozen=True):
         value: Metric of the variant; None without labels.
         drop_interval: Where the drop lies (without labels: the rate of disagreement).
         verdict: What is proven of it.
+        binding: Whether the verdict on the variant depends on it; not if it is too small to prove anything.
+        evidence: Records of its tests.
     """
 
     name: str
@@ -74,6 +76,8 @@ class SliceFinding(msgspec.Struct, frozen=True):
     value: float | None
     drop_interval: Bounds
     verdict: Verdict
+    binding: bool = True
+    evidence: list[Record] = msgspec.field(default_factory=list)
 
 
 class QualityFinding(msgspec.Struct, frozen=True):
@@ -87,7 +91,8 @@ class QualityFinding(msgspec.Struct, frozen=True):
         drop_interval: Where the drop lies (without labels: the rate of disagreement, which bounds it).
         disagreement: Part of the examples on which they differ.
         needed: About how many more examples would prove the claim; None if decided, or if they would not.
-        evidence: Records of the tests, each of which can be computed again.
+        evidence: Records of the tests on all examples, each of which can be computed again: the one that decides, then
+            that of the disagreement where there are labels.
         slices: By part of the data, the worst first.
     """
 

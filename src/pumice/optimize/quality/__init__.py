@@ -7,4 +7,5 @@ embeddings  cosine, and neighbours kept
 own         a Python function of the user's
 choosing    which judge a model gets
 batching    batches as in serving, and whether a row's answer depends on its batch-mates
+evidence    from truth values to what is proven of a candidate, slices included
 """

@@ -108,9 +108,8 @@ def _slices(report: Report, quality: QualityFinding) -> list[dict[str, Any]]:
 
 def _records(quality: QualityFinding) -> list[dict[str, Any]]:
     """The tests, each named by the part of the data that it is about: the whole first, then the parts in order."""
-    names = [None, *(part.name for part in quality.slices)]
-    names += [None] * (len(quality.evidence) - len(names))
-    return [{"about": name, "record": record} for name, record in zip(names, quality.evidence, strict=False)]
+    whole = [{"about": None, "record": record} for record in quality.evidence]
+    return whole + [{"about": part.name, "record": record} for part in quality.slices for record in part.evidence]
 
 
 def _uses(report: Report) -> list[dict[str, Any]]:
