@@ -53,6 +53,9 @@ COMMANDS: Mapping[str, Target] = MappingProxyType(
         ),
         "models delete": Target("pumice.cli.models.changing:delete", "Delete a version."),
         "models gc": Target("pumice.cli.models.changing:gc", "Give back the space of what no version needs."),
+        "models backup": Target("pumice.cli.models.backing:backup", "Back up the store and its home into a folder."),
+        "models restore": Target("pumice.cli.models.backing:restore", "Restore a backup into an empty home."),
+        "models repair": Target("pumice.cli.models.backing:repair", "Mend what has changed, from a backup."),
         "doctor": Target("pumice.cli.doctor.command:doctor", "Tell what this machine offers, and what is missing."),
     }
 )

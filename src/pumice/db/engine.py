@@ -15,6 +15,7 @@ from sqlalchemy.exc import DatabaseError, OperationalError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from pumice.db import Place, database_file
+from pumice.db.arriving import PART, settle_arrival
 from pumice.db.migrations import migrate
 from pumice.domain.errors import BadArtefact, StorageFailed
 
@@ -33,13 +34,16 @@ def open_database(place: Place) -> Engine:
     Raises:
         BadSetting: Its URL is none that we know.
         MissingDependency: Its driver is not installed.
-        BadArtefact: It is damaged or comes from a newer Pumice.
+        BadArtefact: It is damaged or comes from a newer Pumice, or a restore into the home has not come to its end.
         StorageFailed: It cannot be reached, made or read.
     """
     if place.embedded:
         return open_home(place.home)
     from pumice.db.postgres import open_postgres
 
+    if (place.home / PART).exists():
+        with one_after_the_other(place.home):
+            settle_arrival(place.home)
     return open_postgres(place.url)
 
 
@@ -47,13 +51,15 @@ def open_home(home: Path) -> Engine:
     """Open the embedded database, made readable for its user alone if it is not there, and migrate it.
 
     Raises:
-        BadArtefact: The file is damaged, is no database, or comes from a newer Pumice.
+        BadArtefact: The file is damaged, is no database, or comes from a newer Pumice; or a restore into the home has
+            not come to its end.
         StorageFailed: The folder or the file cannot be made or read.
     """
     file = database_file(home)
     try:
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with _one_after_the_other(home):
+        with one_after_the_other(home):
+            settle_arrival(home)
             _make(file)
             return _opened(file)
     except OSError as error:
@@ -71,8 +77,8 @@ def _make(file: Path) -> None:
 
 
 @contextmanager
-def _one_after_the_other(home: Path) -> Iterator[None]:
-    """Let one at a time open a database: who meets another that changes it to write-ahead mode is refused at once."""
+def one_after_the_other(home: Path) -> Iterator[None]:
+    """Let one at a time open the database of a home: who meets another that changes it to write-ahead mode is refused at once."""
     folder = os.open(home, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         fcntl.flock(folder, fcntl.LOCK_EX)

@@ -29,6 +29,7 @@ class Layout:
 
     def __init__(self, home: Path, remote: RemotePacks | None = None) -> None:
         self.remote = remote
+        self.home = home
         self.root = home / "store"
         self.packs = self.root / "packs"
         self.incoming = self.root / "incoming"

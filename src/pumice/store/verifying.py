@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections import deque
 from collections.abc import Collection, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -12,6 +11,7 @@ from typing import NamedTuple
 
 from pumice.db.packs import PackRow, Place
 from pumice.domain.errors import StorageFailed, Tampered
+from pumice.domain.store.backups import PACK_ID
 from pumice.domain.store.manifest import StoredFile
 from pumice.store.ciphers import FileCipher
 from pumice.store.layout import Layout
@@ -20,8 +20,6 @@ from pumice.store.packs import MAGIC, PackReader, read_index
 from pumice.store.pulling import BLOCK, THREADS, Rooms, Run, load, runs_of
 from pumice.store.pushing import Progress
 from pumice.store.sessions import Session
-
-_PACK_NAME = re.compile(r"[0-9a-f-]{36}-[0-9]+")
 
 
 class Plain(NamedTuple):
@@ -138,6 +136,6 @@ def extra_files(layout: Layout, files: Iterable[Path], known: Collection[str]) -
     for path in files:
         if path in owned:
             continue
-        ours = path in {layout.pack(path.stem), layout.incoming / path.name} and _PACK_NAME.fullmatch(path.stem)
+        ours = path in {layout.pack(path.stem), layout.incoming / path.name} and PACK_ID.fullmatch(path.stem)
         (left if ours and not path.is_symlink() else foreign).append(path)
     return left, foreign

@@ -115,12 +115,18 @@ class Where(NamedTuple):
 
 def changing(what: str, target: Mapping[str, str], run: Callable[[Store], T]) -> T:
     """Change something in the store, and write it down in the audit record too."""
+    with writing_down(what, target) as who, Store(by=who) as store:
+        return run(store)
+
+
+@contextlib.contextmanager
+def writing_down(what: str, target: Mapping[str, str]) -> Iterator[str]:
+    """Write an act of management down in the audit record of the home, when it has ended; hands out who does it."""
     settings = load_settings({})
     who = f"local:{getpass.getuser()}"
     result = "done"
     try:
-        with Store(by=who) as store:
-            return run(store)
+        yield who
     except PumiceError as error:
         result = f"failed: {error.message}"
         raise

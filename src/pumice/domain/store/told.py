@@ -243,3 +243,93 @@ class VersionList(msgspec.Struct, frozen=True):
     """Every version of a model, the oldest first."""
 
     versions: list[VersionRecord]
+
+
+class BackedUp(msgspec.Struct, frozen=True, kw_only=True):
+    """What a backup holds now.
+
+    Attributes:
+        state: Name of the state that was added.
+        versions: Versions that it has.
+        packs: Packs that it has.
+        bytes: Bytes of them.
+        copied: Bytes of those that were not there before.
+        removed: Packs that were taken away with older states.
+        states: States that are there now.
+        key: Id of the key that signed it.
+        secrets: Whether private keys are in it.
+        seal_keys: Ids of the keys that unseal its sealed versions; they are not in it.
+    """
+
+    state: str
+    versions: int
+    packs: int
+    bytes: int
+    copied: int
+    removed: int
+    states: int
+    key: str
+    secrets: bool
+    seal_keys: list[str]
+
+
+class BackupChecked(msgspec.Struct, frozen=True, kw_only=True):
+    """What the verification of a backup found.
+
+    Attributes:
+        states: Its states, the oldest first.
+        packs: Packs that they name.
+        bytes: Bytes of them.
+        keys: Ids of the keys that signed them.
+        problems: What has changed; empty: nothing.
+    """
+
+    states: list[str]
+    packs: int
+    bytes: int
+    keys: list[str]
+    problems: list[str]
+
+
+class Restored(msgspec.Struct, frozen=True, kw_only=True):
+    """What was restored.
+
+    Attributes:
+        state: Name of the state.
+        created: When it was taken (s since 1970).
+        versions: Versions that it has.
+        packs: Packs that were put back.
+        bytes: Bytes of them.
+        key: Id of the key that signed it.
+        own: Whether the home signs with that key; else it only trusts it.
+        secrets: Whether the home's secrets were put back.
+        seal_keys: Ids of the keys that unseal its sealed versions; the setting ``seal_key`` has to give them.
+        problems: What a look at every version found; empty: nothing.
+    """
+
+    state: str
+    created: float
+    versions: int
+    packs: int
+    bytes: int
+    key: str
+    own: bool
+    secrets: bool
+    seal_keys: list[str]
+    problems: list[str]
+
+
+class Mended(msgspec.Struct, frozen=True, kw_only=True):
+    """What a repair did.
+
+    Attributes:
+        packs: Packs that had changed.
+        mended: Those that were written anew, whole.
+        chunks: Chunks that came from elsewhere.
+        left: What could not be mended, each with its reason.
+    """
+
+    packs: int
+    mended: int
+    chunks: int
+    left: list[str]

@@ -34,6 +34,7 @@ from pumice.service.store.statements import Statements
 from pumice.service.store.transfer import Transfer
 from pumice.service.store.trust import Guard
 from pumice.service.store.types import Lineage, Progress, PushWish, Shown, Verified
+from pumice.service.store.upkeep import Upkeep
 from pumice.store.collecting import collect
 from pumice.store.place import check_place
 from pumice.store.seal_keys import SealKeys
@@ -51,6 +52,8 @@ class Store:
 
     ``keys`` are the keys that it signs with and trusts, ``statements`` what is signed of versions, and
     ``certificates`` what was proven of them.
+    ``keys`` are the keys that it signs with and trusts, ``statements`` what is signed of versions, ``upkeep`` backups and
+    repairs.
 
     Args:
         home: The home; the one of the settings (``PUMICE_HOME``) if left out.
@@ -100,6 +103,7 @@ class Store:
         self.keys = self._guard.keyring
         self.statements = Statements(self.engine, self._layout, self._transfer, self._guard, clock)
         self.certificates = Certificates(self.engine, self._transfer.look, self._guard)
+        self.upkeep = Upkeep(self.engine, self._layout, self._transfer, self._guard, clock)
 
     def __enter__(self) -> Self:
         return self

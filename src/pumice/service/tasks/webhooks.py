@@ -12,7 +12,6 @@ import binascii
 import hashlib
 import hmac
 import ipaddress
-import os
 import secrets
 import ssl
 from collections.abc import Sequence
@@ -21,6 +20,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from pumice.domain.errors import BadSetting, MalformedInput, StorageFailed, Unsupported
+from pumice.store.private_files import make_once
 
 SECRET_FILE = "webhook.secret"  # noqa: S105 a file's name
 """File in the home with the secret that signs, if no setting gives one."""
@@ -162,17 +162,8 @@ def home_secret(home: Path) -> str:
     file = home / SECRET_FILE
     made = _PREFIX + base64.b64encode(secrets.token_bytes(32)).decode()
     try:
-        home.mkdir(mode=0o700, parents=True, exist_ok=True)
-        temporary = file.with_name(f"{file.name}.{os.getpid()}")
-        handle = os.open(temporary, os.O_CREAT | os.O_WRONLY | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        with os.fdopen(handle, "w", encoding="ascii") as out:
-            out.write(made + "\n")
-        try:
-            os.link(temporary, file)  # the first of several processes wins, and nobody reads half of it
-        except FileExistsError:
-            pass
-        finally:
-            temporary.unlink()
+        if not file.exists():
+            make_once(file, f"{made}\n".encode())
         return file.read_text(encoding="ascii").strip()
     except OSError as error:
         raise StorageFailed(str(file), error.strerror or str(error)) from error

@@ -13,6 +13,7 @@ from pumice.domain.store.told import KeyLine
 from pumice.domain.trust.bundles import Bundle
 from pumice.domain.trust.policy import TRUST, Signer, TrustedKey, TrustList, check_pattern, short
 from pumice.store.layout import sync_folder
+from pumice.store.private_files import write_private
 from pumice.store.signing.chains import check_chain, id_of_certificate, read_certificates, subject_of
 from pumice.store.signing.private import SigningKey, home_file, make_key, read_key
 from pumice.store.signing.public import check_signature, id_of, read_public
@@ -265,10 +266,7 @@ def replace_file(file: Path, data: bytes) -> None:
     temporary = file.with_name(f".{file.name}.{os.getpid()}.part")
     try:
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with os.fdopen(os.open(temporary, os.O_CREAT | os.O_WRONLY | os.O_TRUNC | os.O_CLOEXEC, 0o600), "wb") as out:
-            out.write(data)
-            out.flush()
-            os.fsync(out.fileno())
+        write_private(temporary, data)
         temporary.replace(file)
         sync_folder(file.parent)
     except OSError as error:

@@ -5,13 +5,13 @@ No method, message or `repr` tells anything of a private key but the id of its p
 
 from __future__ import annotations
 
-import os
 import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pumice.domain.errors import BadArtefact, StorageFailed
 from pumice.domain.trust.bundles import Bundle, pae
+from pumice.store.private_files import make_once
 from pumice.store.signing.public import ecdsa, id_of, known_kind, pem_of
 
 if TYPE_CHECKING:
@@ -72,18 +72,7 @@ def make_key(file: Path) -> None:
 
     made = ec.generate_private_key(ec.SECP256R1()).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     try:
-        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        temporary = file.with_name(f"{file.name}.{os.getpid()}")
-        with os.fdopen(os.open(temporary, os.O_CREAT | os.O_WRONLY | os.O_TRUNC | os.O_CLOEXEC, 0o600), "wb") as out:
-            out.write(made)
-            out.flush()
-            os.fsync(out.fileno())
-        try:
-            os.link(temporary, file)  # the first of several processes wins, and nobody reads half of it
-        except FileExistsError:
-            pass
-        finally:
-            temporary.unlink()
+        make_once(file, made)
     except OSError as error:
         raise StorageFailed(str(file), error.strerror or str(error)) from error
 
