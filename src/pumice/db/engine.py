@@ -78,7 +78,10 @@ def _make(file: Path) -> None:
 
 @contextmanager
 def one_after_the_other(home: Path) -> Iterator[None]:
-    """Let one at a time open the database of a home: who meets another that changes it to write-ahead mode is refused at once."""
+    """Let one at a time open the database of a home, or restore one.
+
+    Who meets another that changes a database to write-ahead mode would be refused at once.
+    """
     folder = os.open(home, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         fcntl.flock(folder, fcntl.LOCK_EX)

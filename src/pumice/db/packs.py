@@ -80,6 +80,25 @@ def enter(connection: Connection, pack: PackRow, chunks: Mapping[bytes, tuple[in
     return {place.pack for place in known.values()}
 
 
+def move_away(connection: Connection, digests: Collection[bytes], pack: str, session: str) -> None:
+    """Forget where chunks lie, since they are damaged there; a new pack, which is entered next, has them whole.
+
+    Args:
+        connection: The transaction; it holds `lock`.
+        digests: The chunks.
+        pack: Id of the new pack. Whoever used or pinned the old ones uses and pins it too.
+        session: The session that enters it, which pins it itself.
+    """
+    old = {place.pack for place in find(connection, digests).values()}
+    connection.execute(delete(store_chunks).where(store_chunks.c.digest == bindparam("d")), [{"d": d} for d in digests])
+    for table in (store_uses, store_pins):
+        keys = [column for column in table.primary_key if column.name != "pack"]
+        found = connection.execute(select(*keys).where(table.c.pack.in_(old)).distinct()).mappings()
+        rows = [{**row, "pack": pack} for row in found if row.get("session") != session]
+        if rows:
+            connection.execute(insert(table), rows)
+
+
 def _insert_chunks(connection: Connection, rows: list[dict[str, Any]]) -> None:
     """Hand many rows to the driver as they are: what SQLAlchemy does to each would be a tenth of a push."""
     compiled = insert(store_chunks).compile(dialect=connection.dialect)
@@ -180,6 +199,13 @@ def any_pack(connection: Connection) -> bool:
     return connection.execute(select(store_packs.c.id).limit(1)).first() is not None
 
 
+def drop(connection: Connection, pack: str) -> None:
+    """Forget a pack of which nothing is needed any more, though versions used it."""
+    take_out(connection, [pack])
+    for table in (store_uses, store_pins):
+        connection.execute(delete(table).where(table.c.pack == pack))
+
+
 def place(connection: Connection) -> tuple[str, str] | None:
     """Id and URL of the place that has the packs; None if nothing was pushed yet."""
     row = connection.execute(select(store_places)).one_or_none()
@@ -215,6 +241,8 @@ def end(connection: Connection, session: str) -> None:
 
 
 def pin(connection: Connection, session: str, packs: Collection[str]) -> None:
-    """Note that a session relies on packs that it did not rely on before."""
-    if packs:
-        connection.execute(insert(store_pins), [{"session": session, "pack": pack} for pack in sorted(packs)])
+    """Note that a session relies on packs."""
+    known = connection.execute(select(store_pins.c.pack).where(store_pins.c.session == session)) if packs else ()
+    new = set(packs).difference(row.pack for row in known)
+    if new:
+        connection.execute(insert(store_pins), [{"session": session, "pack": pack} for pack in sorted(new)])

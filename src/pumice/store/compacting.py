@@ -29,6 +29,12 @@ LEAST_DEAD = 0.5
 Chunks = dict[bytes, tuple[int, int]]
 """Digest -> first byte and length."""
 
+Users = list[tuple[str, int, str]]
+"""Versions with the digests of their manifests."""
+
+Elsewhere = Callable[[bytes], bytes | None]
+"""Finds a chunk by its digest."""
+
 
 class Compaction:
     """Looks at the packs that a deleted version used.
@@ -76,7 +82,7 @@ class Compaction:
         with transaction(self._reader) as connection:
             users = statements.users(connection, pack)
             held = statements.chunks_of(connection, pack)
-        live = {digest: held[digest] for digest in self._needed(users, session, reader) if digest in held}
+        live = {digest: held[digest] for digest in self.needed(users, session, reader) if digest in held}
         whole, kept = (sum(size for _, size in chunks.values()) for chunks in (held, live))
         if whole - kept <= LEAST_DEAD * whole:
             if not dry_run:
@@ -86,9 +92,13 @@ class Compaction:
                     if statements.users(connection, pack) == users:
                         statements.hold_fast(connection, pack)
             return 0
-        return whole - kept if dry_run else self._write(pack, users, live, (session, reader))
+        if dry_run:
+            return whole - kept
+        before = self._layout.size(pack)
+        new = self.write(pack, users, live, (session, reader))
+        return 0 if new is None else before - new
 
-    def _needed(self, users: list[tuple[str, int, str]], session: Session, reader: PackReader) -> Iterator[bytes]:
+    def needed(self, users: Users, session: Session, reader: PackReader) -> Iterator[bytes]:
         """Digests of all chunks of some versions, their manifests and lists among them."""
         for _, _, digest in users:
             yield bytes.fromhex(digest)
@@ -98,44 +108,69 @@ class Compaction:
                     for chunk, _ in read_list(read_object(session, reader, name)):
                         yield chunk
 
-    def _write(
-        self, pack: str, users: list[tuple[str, int, str]], live: Chunks, held: tuple[Session, PackReader]
-    ) -> int:
+    def write(
+        self,
+        pack: str,
+        users: Users,
+        live: Chunks,
+        held: tuple[Session, PackReader],
+        elsewhere: Elsewhere = lambda _digest: None,
+    ) -> int | None:
+        """Write a pack anew, unless somebody began or ceased to rely on it.
+
+        Args:
+            pack: The old one.
+            users: The versions that used it when it was looked at.
+            live: The chunks that the new one gets.
+            held: A session and a reader.
+            elsewhere: Finds a chunk that is damaged in the old one; None: nowhere.
+
+        Returns:
+            Length of the new pack (bytes); None: the old one stays.
+
+        Raises:
+            Tampered: A chunk is damaged, and is nowhere else.
+            StorageFailed: Something could not be read or written.
+        """
         session, reader = held
         old = self._layout.pack(pack)
         try:
             self._layout.make()
             writer = PackWriter(self._layout.incoming / f"{session.id}-{time.monotonic_ns()}.pack")
             try:
-                _copy(pack, live, writer, reader)
+                _copy(pack, live, writer, reader, elsewhere)
                 index, new = writer.settle(self._layout, lambda _: session.touch())
             finally:
                 writer.abandon()
             row = PackRow(id=new.stem, size=writer.size, digest=index, created=self._clock())
-            before = self._layout.size(pack)
             with transaction(self._engine) as connection:
                 statements.lock(connection)
                 session.renew(connection)
-                replaced = self._unchanged(connection, pack, users, session)
+                replaced = self.unchanged(connection, pack, users, session)
                 if replaced:
                     statements.replace(connection, pack, row, writer.chunks)
             self._layout.delete(old if replaced else new)
         except OSError as error:
             raise StorageFailed(str(old), error.strerror or str(error)) from error
-        return before - writer.size if replaced else 0
+        return writer.size if replaced else None
 
-    def _unchanged(
-        self, connection: Connection, pack: str, users: list[tuple[str, int, str]], session: Session
-    ) -> bool:
+    def unchanged(self, connection: Connection, pack: str, users: Users, session: Session) -> bool:
         """Whether nobody began or ceased to rely on a pack since it was looked at."""
         return not statements.pinned_by_others(connection, pack, session.id) and (
             statements.users(connection, pack) == users
         )
 
 
-def _copy(pack: str, live: Chunks, writer: PackWriter, reader: PackReader) -> None:
+def _copy(pack: str, live: Chunks, writer: PackWriter, reader: PackReader, elsewhere: Elsewhere) -> None:
     room = memoryview(bytearray(BLOCK))
     for digest, (start, size) in sorted(live.items(), key=lambda item: item[1]):
         # a list may be longer than a block
         space = room if size <= BLOCK else memoryview(bytearray(size))
-        writer.add([digest], [load(reader, Place(pack, start, size), [(digest, size)], space)])
+        data: memoryview | bytes | None
+        try:
+            data = load(reader, Place(pack, start, size), [(digest, size)], space)
+        except Tampered:
+            data = elsewhere(digest)
+            if data is None:
+                raise
+        writer.add([digest], [data])

@@ -37,6 +37,9 @@ _COUNT = struct.Struct("<Q")
 _DIGEST_BYTES = 32
 _TAIL = _COUNT.size + _DIGEST_BYTES
 _OPEN_FILES = 16
+MEND = "push the same files again, or `pumice models repair --from` a backup"
+"""What to do when bytes of a pack have changed."""
+
 SLACK = 2 * mmap.PAGESIZE
 """What a read past the system's cache may need before and behind the bytes that are wanted (bytes)."""
 _AT_ONCE = 512 * 1024
@@ -256,16 +259,16 @@ def _explained(pack: str) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError:
-        raise Tampered(f"pack {pack}", "its file is not there") from None
+        raise Tampered(f"pack {pack}", "its file is not there", MEND) from None
     except OSError as error:
         if error.errno == errno.ELOOP:
-            raise Tampered(f"pack {pack}", "its file is a link") from None
+            raise Tampered(f"pack {pack}", "its file is a link", MEND) from None
         raise StorageFailed(f"pack {pack}", error.strerror or str(error)) from error
 
 
 def _check_whole(pack: str, start: int, wanted: int, read: int) -> None:
     if read != wanted:
-        raise Tampered(f"pack {pack}", f"it ends before byte {start + wanted}")
+        raise Tampered(f"pack {pack}", f"it ends before byte {start + wanted}", MEND)
 
 
 def read_index(layout: Layout, pack: str) -> tuple[list[Entry], str, int]:
@@ -282,18 +285,18 @@ def read_index(layout: Layout, pack: str) -> tuple[list[Entry], str, int]:
     name = f"pack {pack}"
     size = layout.size(pack)
     if size < len(MAGIC) + _TAIL:
-        raise Tampered(name, f"it has {size} bytes, fewer than an empty pack")
+        raise Tampered(name, f"it has {size} bytes, fewer than an empty pack", MEND)
     head = layout.read(pack, 0, len(MAGIC))
     tail = layout.read(pack, size - _TAIL, _TAIL)
     (count,) = _COUNT.unpack(tail[: _COUNT.size])
     length = count * _ENTRY.size
     if head != MAGIC or length > size - len(MAGIC) - _TAIL:
-        raise Tampered(name, "its head or its tail has changed")
+        raise Tampered(name, "its head or its tail has changed", MEND)
     index = layout.read(pack, size - _TAIL - length, length + _COUNT.size)
     digest = hashlib.sha256(MAGIC + index).digest()
     if digest != tail[_COUNT.size :]:
-        raise Tampered(name, "its index has changed")
+        raise Tampered(name, "its index has changed", MEND)
     entries: list[Entry] = list(_ENTRY.iter_unpack(index[:length]))
     if sum(size for _, size in entries) != size - len(MAGIC) - _TAIL - length:
-        raise Tampered(name, "its length is not that of its chunks")
+        raise Tampered(name, "its length is not that of its chunks", MEND)
     return entries, digest.hex(), size

@@ -21,7 +21,7 @@ from pumice.domain.store.sealing import plain_size
 from pumice.store.chunking import LONGEST_CHUNK
 from pumice.store.ciphers import FileCipher, plain_place
 from pumice.store.lists import Entry, read_list
-from pumice.store.packs import SLACK, PackReader
+from pumice.store.packs import MEND, SLACK, PackReader
 from pumice.store.pushing import Progress
 from pumice.store.sessions import Session
 
@@ -160,7 +160,7 @@ def checked(pack: str, view: memoryview, chunks: Sequence[Entry]) -> memoryview:
     start = 0
     for digest, size in chunks:
         if hashlib.sha256(view[start : start + size]).digest() != digest:
-            raise Tampered(f"pack {pack}", f"chunk {digest.hex()[:12]} has other bytes than were stored")
+            raise Tampered(f"pack {pack}", f"chunk {digest.hex()[:12]} has other bytes than were stored", MEND)
         start += size
     return view
 

@@ -21,13 +21,13 @@ import numpy as np
 from sqlalchemy import Connection, Engine
 
 from pumice.db import packs as statements
-from pumice.db.packs import PackRow
-from pumice.domain.errors import BadArtefact, StorageFailed
+from pumice.db.packs import PackRow, Place
+from pumice.domain.errors import BadArtefact, StorageFailed, Tampered
 from pumice.domain.store.manifest import StoredFile
 from pumice.store.chunking import LONGEST_CHUNK, cut_points, sizes_for
 from pumice.store.layout import Layout
 from pumice.store.lists import ListBuilder
-from pumice.store.packs import LARGEST, PackWriter
+from pumice.store.packs import LARGEST, PackReader, PackWriter
 from pumice.store.sessions import Session, transaction
 from pumice.store.tree import SourceFile
 
@@ -67,9 +67,24 @@ class Push:
         layout: The store's folder.
         now: When the push began (s since 1970).
         progress: Told of the bytes of files as they are read.
+        compare: Compare bytes with those that are stored of them, and store them anew where these have changed. Left
+            out: unless they lie in an object store, from where they would all have to be fetched.
+
+    Attributes:
+        stored: Bytes of the packs that were written.
+        damaged: Packs in which something has changed that is now stored anew.
     """
 
-    def __init__(self, engine: Engine, session: Session, layout: Layout, now: float, progress: Progress) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        session: Session,
+        layout: Layout,
+        now: float,
+        progress: Progress,
+        *,
+        compare: bool | None = None,
+    ) -> None:
         self._engine = engine
         self._session = session
         self._layout = layout
@@ -82,6 +97,11 @@ class Push:
         self._count = 0
         self._owed = self._paid = 0
         self.stored = 0
+        self.damaged: set[str] = set()
+        self._healed: set[bytes] = set()
+        self._room = np.empty(LONGEST_CHUNK, np.uint8)
+        self._compares = layout.remote is None if compare is None else compare
+        self._reader = PackReader(layout, fresh=True)
 
     def __enter__(self) -> Self:
         return self
@@ -91,6 +111,7 @@ class Push:
     ) -> None:
         self._hashers.shutdown(cancel_futures=True)
         self._whole.shutdown(cancel_futures=True)
+        self._reader.__exit__(kind, error, trace)
         if self._writer is not None:
             self._writer.abandon()
 
@@ -151,6 +172,9 @@ class Push:
         with transaction(self._engine) as connection:
             statements.lock(connection)
             self._session.renew(connection)
+            healed, self._healed = self._healed, set()
+            if healed:
+                statements.move_away(connection, healed, target.stem, self._session.id)
             self._session.pin(connection, {target.stem, *statements.enter(connection, row, writer.chunks)})
         self.stored += writer.size
         self._pay(1.0)
@@ -201,7 +225,8 @@ class Push:
         written: Collection[bytes] = () if self._writer is None else self._writer.chunks
         fresh = {digest: part for digest, part in zip(digests, parts, strict=True) if digest not in written}
         known = self._session.find(fresh.keys())
-        new = [digest for digest in fresh if digest not in known]
+        healed = self._damaged(fresh, known) if self._compares else set()
+        new = [digest for digest in fresh if digest not in known or digest in healed]
         if not new:
             return
         try:
@@ -210,10 +235,29 @@ class Push:
                 self._count += 1
                 self._writer = PackWriter(self._layout.incoming / f"{self._session.id}-{self._count}.pack")
             self._writer.add(new, [fresh[digest] for digest in new])
+            self._healed |= healed
         except OSError as error:
             raise StorageFailed(str(self._layout.incoming), error.strerror or str(error)) from error
         if self._writer.size >= LARGEST:
             self.flush()
+
+    def _damaged(self, fresh: dict[bytes, memoryview], known: dict[bytes, Place]) -> set[bytes]:
+        """Which of the chunks that are stored are not as they were."""
+        found: set[bytes] = set()
+        for digest, place in known.items():
+            part = fresh[digest]
+            if len(part) > len(self._room):
+                self._room = np.empty(len(part), np.uint8)
+            room = self._room[: len(part)]
+            try:
+                self._reader.read_into(room.data, place.pack, place.start)
+                same = place.size == len(part) and np.array_equal(room, np.frombuffer(part, np.uint8))
+            except Tampered:
+                same = False
+            if not same:
+                found.add(digest)
+                self.damaged.add(place.pack)
+        return found
 
 
 def _digests(parts: Sequence[memoryview]) -> list[bytes]:

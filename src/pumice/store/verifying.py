@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import deque
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
@@ -16,8 +16,8 @@ from pumice.domain.store.manifest import StoredFile
 from pumice.store.ciphers import FileCipher
 from pumice.store.layout import Layout
 from pumice.store.lists import Entry
-from pumice.store.packs import MAGIC, PackReader, read_index
-from pumice.store.pulling import BLOCK, THREADS, Rooms, Run, load, runs_of
+from pumice.store.packs import MAGIC, MEND, PackReader, read_index
+from pumice.store.pulling import BLOCK, THREADS, Rooms, Run, load, read_small, runs_of
 from pumice.store.pushing import Progress
 from pumice.store.sessions import Session
 
@@ -91,17 +91,37 @@ def verify_pack(row: PackRow, layout: Layout, reader: PackReader, progress: Prog
     try:
         entries, digest, size = read_index(layout, row["id"])
     except FileNotFoundError:
-        raise Tampered(f"pack {row['id']}", "its file is not there") from None
+        raise Tampered(f"pack {row['id']}", "its file is not there", MEND) from None
     except OSError as error:
         raise StorageFailed(str(path), error.strerror or str(error)) from error
     if path.is_symlink():
-        raise Tampered(f"pack {row['id']}", "its file is a link")
+        raise Tampered(f"pack {row['id']}", "its file is a link", MEND)
     if (size, digest) != (row["size"], row["digest"]):
-        raise Tampered(f"pack {row['id']}", "it is another pack than the one that was entered")
+        raise Tampered(f"pack {row['id']}", "it is another pack than the one that was entered", MEND)
     room = memoryview(bytearray(BLOCK))
     for place, chunks in _runs(row["id"], entries):
         load(reader, place, chunks, room)
         progress(place.size)
+
+
+def damaged_chunks(pack: str, chunks: Mapping[bytes, tuple[int, int]], reader: PackReader) -> set[bytes]:
+    """Tell which chunks of a pack cannot be read as they were stored.
+
+    Args:
+        pack: The pack.
+        chunks: Those that it should have: digest -> first byte and length.
+        reader: Reads packs.
+
+    Raises:
+        StorageFailed: It could not be read.
+    """
+    found = set()
+    for digest, (start, size) in sorted(chunks.items(), key=lambda item: item[1]):
+        try:
+            read_small(reader, Place(pack, start, size), digest)
+        except Tampered:
+            found.add(digest)
+    return found
 
 
 def _runs(pack: str, entries: list[Entry]) -> Iterator[tuple[Place, list[Entry]]]:

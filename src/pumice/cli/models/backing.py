@@ -37,7 +37,7 @@ def backup(
     ] = False,
     json: JsonOption = False,
 ) -> None:
-    """Add the state of now to a folder of backups, while servers and pushes go on; what is there is not copied again."""
+    """Add the state of now to a folder of backups, while all goes on; packs that are there are not copied again."""
     if check:
         _check(folder, as_json=json)
         return
@@ -120,7 +120,9 @@ def _tell_backup(done: BackedUp) -> None:
     typer.echo(f"{done.state}: {done.versions} versions, {new}; {done.states} states in the folder")
     typer.echo(f"signed by key {done.key}", err=True)
     if done.secrets:
-        typer.echo("the home's private key and its secret for webhooks are in it: keep it as safe as the home", err=True)
+        typer.echo(
+            "the home's private key and its secret for webhooks are in it: keep it as safe as the home", err=True
+        )
     else:
         typer.echo("the home's private signing key is not in it; --with-secrets takes it along", err=True)
     _tell_seals(done.seal_keys)

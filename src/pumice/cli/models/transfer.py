@@ -30,6 +30,13 @@ def push(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
     seal: Annotated[
         bool, typer.Option("--seal", help="Encrypt it with the key of the setting seal_key before it is written.")
     ] = False,
+    mend: Annotated[
+        bool,
+        typer.Option(
+            "--mend",
+            help="Compare with what is stored of it also in an object store, and write anew what is damaged there.",
+        ),
+    ] = False,
     reason: ReasonOption = "",
     json: JsonOption = False,
 ) -> None:
@@ -40,6 +47,7 @@ def push(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
         reason=reason,
         drop_signature=drop_signature,
         seal=seal,
+        mend=mend,
     )
     with telling("pushing") as tell:
         record = changing(

@@ -25,7 +25,7 @@ def sign(
     """Sign what no trusted key signed, and the state of each name as it is now: you vouch for it."""
 
     def run(store: Store) -> list[str]:
-        names = [name] if name else [found.model for found in store.models()]
+        names = [name] if name else store.statements.names()
         return [f"{one.model}@{one.version}" for each in names for one in store.statements.sign(each)]
 
     signed = changing("models sign", {"model": name or "*"}, run)

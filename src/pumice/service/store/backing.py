@@ -16,12 +16,23 @@ from pumice.db.engine import READS, sqlite_engine
 from pumice.db.migrations import migrate
 from pumice.db.packs import PackRow
 from pumice.db.schema import store_versions
-from pumice.domain.errors import BadArtefact, BadSetting, StorageFailed, Tampered
+from pumice.domain.errors import BadArtefact, BadSetting, MalformedInput, StorageFailed, Tampered
 from pumice.domain.store.backups import BackedPack, BackupState, encode_state, state_statement
 from pumice.domain.store.told import BackedUp, BackupChecked
 from pumice.service.store.trust import Guard
 from pumice.service.store.types import Progress
-from pumice.store.backups import AUDIT, DATABASE, HEADS, PUBLIC, SECRETS, SIGNATURE, STATE, TRUST, BackupFolder, sha256_of
+from pumice.store.backups import (
+    AUDIT,
+    DATABASE,
+    HEADS,
+    PUBLIC,
+    SECRETS,
+    SIGNATURE,
+    STATE,
+    TRUST,
+    BackupFolder,
+    sha256_of,
+)
 from pumice.store.carrying import bring_pack, copied, has_pack, is_whole
 from pumice.store.layout import Layout
 from pumice.store.private_files import write_private
@@ -227,7 +238,7 @@ def check_backup(folder: str | Path, progress: Progress = lambda _done, _total: 
     for name in names:
         try:
             state = backup.read(name)
-        except Tampered as error:
+        except (Tampered, MalformedInput, BadArtefact) as error:
             problems.append(error.message)
             continue
         keys.add(state.key)

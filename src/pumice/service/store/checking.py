@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from sqlalchemy import Connection, Engine
 
 from pumice.db import packs, versions
+from pumice.db.packs import PackRow
 from pumice.domain.errors import MalformedInput, Tampered, Untrusted
 from pumice.domain.store.manifest import StoredFile, VersionManifest
 from pumice.domain.store.records import VersionRecord
@@ -19,10 +20,12 @@ from pumice.service.store.transfer import Transfer
 from pumice.service.store.trust import Guard, Looked
 from pumice.service.store.types import Progress, Verified
 from pumice.store.layout import Layout
-from pumice.store.packs import PackReader
+from pumice.store.packs import MEND, PackReader
 from pumice.store.pulling import runs_of
 from pumice.store.sessions import Session, transaction
-from pumice.store.verifying import Plain, extra_files, verify_file, verify_pack
+from pumice.store.verifying import Plain, damaged_chunks, extra_files, verify_file, verify_pack
+
+MEND_SEALED = "`pumice models repair --from` a backup; a push seals anew, so it does not mend"
 
 
 class Check:
@@ -47,6 +50,7 @@ class Check:
         self._progress = progress
         self._problems: list[str] = []
         self._unopened: list[str] = []
+        self._damaged: set[bytes] = set()
         self._files = self._done = self._total = self._certificates = 0
 
     def version(self, ref: str) -> Verified:
@@ -115,8 +119,7 @@ class Check:
             self._total = sum(row["size"] for row in rows) if read else 0
             for row in rows if read else ():
                 session.touch()
-                with self._noting(""):
-                    verify_pack(row, self._layout, reader, self._count)
+                self._look_at_pack(row, reader)
             for record in records:
                 before = len(self._problems)
                 self._look_at_parts(record, session, reader)
@@ -127,15 +130,32 @@ class Check:
         self._problems += [f"{path}: it does not belong to the store; take it out" for path in foreign]
         return self._verified(len(records), len(left))
 
+    def _look_at_pack(self, row: PackRow, reader: PackReader) -> None:
+        with self._noting(""):
+            try:
+                verify_pack(row, self._layout, reader, self._count)
+            except Tampered:
+                with transaction(self._engine) as connection:
+                    held = packs.chunks_of(connection, row["id"])
+                self._damaged |= damaged_chunks(row["id"], held, reader)
+                raise
+
     def _look_at_parts(self, record: VersionRecord, session: Session, reader: PackReader) -> None:
-        with self._noting(f"{record.model}@{record.version}"):
+        name = f"{record.model}@{record.version}"
+        with self._noting(name):
             manifest = self._transfer.manifest(session, reader, record)
             self._look_at_signatures(record, manifest)
             self._open(record, manifest, session, reader)
             used: set[str] = set()
             for file in manifest.stored:
                 self._files += 1
-                used |= {run.place.pack for run in runs_of(file, session, reader)}
+                hit = False
+                for run in runs_of(file, session, reader):
+                    used.add(run.place.pack)
+                    hit = hit or any(digest in self._damaged for digest, _ in run.chunks)
+                if hit:
+                    mend = MEND_SEALED if manifest.seal else MEND
+                    self._problems.append(f"{name}: file {file.path!r} has damaged bytes; {mend}")
             self._look_at_rows(record, manifest, session, used)
 
     def _is_gone(self, record: VersionRecord) -> bool:

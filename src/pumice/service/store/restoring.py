@@ -14,17 +14,17 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
-from sqlalchemy import Engine, delete
+from sqlalchemy import Connection, Engine, delete
 
 from pumice.config import Settings
-from pumice.db import FILE_NAME, Place, database_file, packs
+from pumice.db import FILE_NAME, database_file, packs
 from pumice.db.arriving import PART, READY, SCRATCH, move_in
 from pumice.db.copying import any_row, copy_rows
 from pumice.db.engine import READS, one_after_the_other, sqlite_engine
 from pumice.db.migrations import migrate
 from pumice.db.packs import PackRow
 from pumice.db.schema import store_places
-from pumice.domain.errors import BadArtefact, StorageFailed, Tampered, Untrusted
+from pumice.domain.errors import BadArtefact, MalformedInput, StorageFailed, Tampered, Untrusted
 from pumice.domain.store.backups import BackupState, encode_state
 from pumice.domain.store.told import Restored
 from pumice.domain.trust.policy import short
@@ -81,26 +81,30 @@ class Restore:
             StorageFailed: Something could not be read or written.
         """
         try:
-            with self._alone():
+            with self._locked(), self._leaving_nothing():
                 if not (self._part / READY).exists():
+                    with one_after_the_other(self._home):
+                        self._refuse_taken()
+                        self._begin()
                     self._put_together(progress)
                 known = (self._part / _STATE).read_bytes()
                 with one_after_the_other(self._home):
                     move_in(self._home)
                     if known != encode_state(self.state):
-                        self._refuse_taken()
+                        self._refuse_taken()  # it was another state that was ready
         except OSError as error:
             raise StorageFailed(str(self._home), error.strerror or str(error)) from error
         return self._looked_at()
 
     @contextlib.contextmanager
-    def _alone(self) -> Iterator[None]:
-        with self._locked():
-            if not (self._part / READY).exists():
-                with one_after_the_other(self._home):
-                    self._refuse_taken()
-                    self._begin()
+    def _leaving_nothing(self) -> Iterator[None]:
+        """Leave nothing of a restore for which trying again does not help; an object store that was begun stays so."""
+        try:
             yield
+        except (Tampered, BadArtefact, MalformedInput):
+            if not self._layout.remote and not (self._part / READY).exists():
+                shutil.rmtree(self._part, ignore_errors=True)
+            raise
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
@@ -120,9 +124,10 @@ class Restore:
         taken += [path for path in (self._home / "store").rglob("*") if not path.is_dir()]
         for path in taken:
             if path.exists() or path.is_symlink():
-                with contextlib.suppress(OSError):
-                    self._part.rmdir()
                 raise BadArtefact(str(self._home), f"it has {path.relative_to(self._home)}", _EMPTY)
+        if self._settings.database:
+            with self._rows_of_target():
+                pass
 
     def _begin(self) -> None:
         """Go on with what a restore of the same state left, or begin anew."""
@@ -223,23 +228,29 @@ class Restore:
         return ""
 
     def _fill(self, source: Engine) -> None:
-        """Copy the rows into the PostgreSQL database, if it is empty."""
+        """Copy the rows into the PostgreSQL database, unless the restore that was killed did."""
+        with self._rows_of_target() as target, transaction(source.execution_options(**READS)) as rows:
+            if packs.place(target) is None:
+                copy_rows(rows, target)
+
+    @contextlib.contextmanager
+    def _rows_of_target(self) -> Iterator[Connection]:
+        """A transaction on the PostgreSQL database, which is empty, or was filled by this restore."""
         from pumice.db.postgres import open_postgres
 
-        target = open_postgres(self._settings.database)
+        engine = open_postgres(self._settings.database)
         try:
-            with transaction(target) as connection, transaction(source.execution_options(**READS)) as rows:
+            with transaction(engine) as connection:
                 packs.lock(connection)
-                known = packs.place(connection)
-                if known == (self._place, self._layout.url):
-                    return  # the one that was killed came so far
                 table = any_row(connection)
-                if table:
-                    mend = "name an empty one by PUMICE_DATABASE"
-                    raise BadArtefact("the database", f"it has rows, in {table!r}", mend)
-                copy_rows(rows, connection)
+                ours = (self._part / _PLACE).exists() and packs.place(connection) == (self._place, self._layout.url)
+                if table and not ours:
+                    raise BadArtefact(
+                        "the database", f"it has rows, in {table!r}", "name an empty one by PUMICE_DATABASE"
+                    )
+                yield connection
         finally:
-            target.dispose()
+            engine.dispose()
 
     def _looked_at(self) -> Restored:
         with Store(settings=self._settings) as store:

@@ -28,6 +28,7 @@ from pumice.service.store.trust import Guard
 from pumice.service.store.types import Progress, PushWish
 from pumice.store.layout import Layout, sync_folder
 from pumice.store.memory import load_files
+from pumice.store.mending import Mending
 from pumice.store.packs import PackReader
 from pumice.store.parts import keep_only, part_of
 from pumice.store.place import claim_place
@@ -94,7 +95,11 @@ class Transfer:
 
         reserved = self.seals.reserve(model) if wish.seal else None
         claim_place(self._engine, self._layout)
-        with self.session() as session, Push(self._engine, session, self._layout, self._clock(), told) as push:
+        compare = True if wish.mend else None
+        with (
+            self.session() as session,
+            Push(self._engine, session, self._layout, self._clock(), told, compare=compare) as push,
+        ):
             if reserved is None:
                 manifest = replace(draft, files=[push.add_file(file) for file in files])
                 check(manifest)
@@ -135,6 +140,8 @@ class Transfer:
                     Step("push", model, "", record.version, None),
                     Mover(by, record.created, wish.reason),
                 )
+        for pack in push.damaged:  # what is left of them is put in order, so far as it is whole
+            Mending(self._engine, self._layout, self._clock).mend(pack)
         return record
 
     def pull(self, ref: str, folder: Path, progress: Progress, *, unseal: bool) -> VersionRecord:

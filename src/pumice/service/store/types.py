@@ -27,6 +27,8 @@ class PushWish(msgspec.Struct, frozen=True, kw_only=True):
         spec: What is known of the model, if its folder does not say it.
         digests: SHA-256 in hex that files must turn out to have, by path; else nothing is entered.
         seal: Encrypt it with the key of the setting ``seal_key``.
+        mend: Compare its bytes with those that are stored of it also if these lie in an object store, and store them
+            anew where they have changed. With packs in the home, every push does.
     """
 
     parents: tuple[str, ...] = ()
@@ -36,3 +38,4 @@ class PushWish(msgspec.Struct, frozen=True, kw_only=True):
     spec: Manifest | None = None
     digests: dict[str, str] = msgspec.field(default_factory=dict)
     seal: bool = False
+    mend: bool = False
