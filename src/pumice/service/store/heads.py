@@ -132,13 +132,14 @@ class Heads:
             Tampered: It is not as it was signed, or older than what was seen.
             Untrusted: No trusted key signed the head, or it is too old.
         """
-        seen = self._seen(model)
+        known = self.witness.read(model)
         body = signatures.head(connection, model)
         if body is None:
-            if seen is not None:
+            if self._seen(model, known) is not None:
                 raise Tampered(f"head of '{model}'", "it was seen here and is gone", RESIGN)
             return None
         head, signer = self._read(body, model)
+        seen = self._seen(model, known)
         check_seen(head, seen)
         if seen is None and head.counter > 1 and not self._shared and self.witness.read(model) is None:
             raise Tampered(str(self.witness.file(model)), "the file with what was seen here is gone", RESIGN)
@@ -174,9 +175,8 @@ class Heads:
         check_signer(signer, model, self._keyring.trusted(), own.id if own else "")
         return head, signer
 
-    def _seen(self, model: str) -> Head | None:
+    def _seen(self, model: str, body: bytes | None) -> Head | None:
         """The greatest head that was seen, unless its key was revoked since."""
-        body = self.witness.read(model)
         if body is None:
             return None
         try:
