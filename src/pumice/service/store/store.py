@@ -50,8 +50,8 @@ def _silent(_done: int, _total: int) -> None:
 class Store:
     """The versions of a home. Its methods block; threads and processes may share a store.
 
-    ``keys`` are the keys that it signs with and trusts, ``statements`` what is signed of versions, ``certificates`` what
-    was proven of them; ``upkeep`` is for backups and repairs.
+    ``keys`` are the keys that it signs with and trusts, ``statements`` what is signed of versions, ``certificates``
+    what was proven of them; ``upkeep`` is for backups and repairs.
 
     Args:
         home: The home; the one of the settings (``PUMICE_HOME``) if left out.
