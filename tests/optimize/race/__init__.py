@@ -1,0 +1,1 @@
+"""The race among variants."""
