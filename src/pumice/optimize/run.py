@@ -23,7 +23,7 @@ from pumice.optimize.quality.base import Judge
 from pumice.optimize.race import reasons
 from pumice.optimize.race.answering import Answers, answers_to, batches_of
 from pumice.optimize.race.builder import Told
-from pumice.optimize.race.building import build_apart
+from pumice.optimize.race.building import Builders
 from pumice.optimize.race.contender import Contender
 from pumice.optimize.race.digests import folder_digest, plan_key
 from pumice.optimize.race.entry import opened, trim
@@ -140,8 +140,9 @@ class _Run:
         created = self._journal.once("created", str, lambda: datetime.now(UTC).isoformat(timespec="seconds"))
         told = {**machine, "load": self._journal.once("load", str, load_told)}
         graph = self._journal.once("graph", Told, lambda: Told(graph=graph_facts(self._plan.source))).graph
-        for contender in self._contenders:
-            self._build(contender)
+        with Builders(self._plan.build_seconds) as builders:
+            for contender in self._contenders:
+                self._build(contender, builders)
         for contender in self._contenders:
             self._screen(contender)
         self._share_error()
@@ -149,14 +150,14 @@ class _Run:
             self._plan, self._splits.certification, self._journal, self._models, self._timetable, telling=self._telling
         )
         race.run(self._contenders)
-        offering = Offering(self._plan.objective, self._plan.source.size_bytes, graph, self._timetable, self._why_slow)
+        offering = Offering(self._plan.objective, graph, self._timetable, self._why_slow)
         variants = offering.findings(self._contenders)
         self._models.close()
         circumstances = Circumstances(created, told, self._journal.seconds, graph)
         found = report(self._plan, self._splits, self._contenders, variants, circumstances)
         return Outcome(found, {c.name: c.folder for c in self._contenders if c.folder})
 
-    def _build(self, contender: Contender) -> None:
+    def _build(self, contender: Contender, builders: Builders) -> None:
         contender.stage = "building"
         self._telling.step(f"building {contender.name}")
         plan = self._plan
@@ -165,11 +166,12 @@ class _Run:
         contender.told = told = self._journal.once(
             f"build/{contender.name}",
             Told,
-            lambda: build_apart(contender.candidate, material, target, plan.build_seconds),
+            lambda: builders.build(contender.candidate, material, target),
         )
         contender.stage = "waiting"
         if told.problem:
-            contender.drop(reasons.not_built(told.problem))
+            reason = reasons.no_answers if told.built else reasons.not_built
+            contender.drop(reason(told.problem), broken=told.built)
             return
         contender.folder = self._models.folders[contender.name] = ModelFolder.read(target)
 
@@ -179,8 +181,12 @@ class _Run:
         self._telling.step("looking at first answers")
         found = self._journal.once(f"screen/{contender.name}", Screen, lambda: self._screened(contender.name))
         contender.batch_dependent = found.batch_dependent
+        size, base = contender.told.size_bytes if contender.told else 0, self._plan.source.size_bytes
         if found.problem:
             contender.drop(reasons.no_answers(found.problem), broken=True)
+            self._models.free(contender.name)
+        elif self._plan.objective == "size" and size >= base:
+            contender.drop(reasons.not_smaller(size, base))
             self._models.free(contender.name)
 
     def _screened(self, name: str) -> Screen:

@@ -1,23 +1,26 @@
-"""The process that builds one variant, and tries it: what crashes, hangs or eats the memory there does so alone.
+"""The process that builds variants, and tries each: what crashes or hangs there does so alone.
 
-It is given, on its standard input, the module path and then the work, and ends as soon as that input is closed: when
-whoever started it is gone.
+It is given, on its standard input, the module path and then one work after the other, and ends as soon as that input is
+closed: also in the middle of a work, when whoever started it is gone.
 """
 
 from __future__ import annotations
 
+import io
 import os
 import pickle
+import queue
 import sys
 import threading
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import msgspec
 
 from pumice.domain.errors import PumiceError
 from pumice.optimize.diagnosis import graph_facts
+from pumice.optimize.examples import Examples
 from pumice.optimize.findings import GraphFacts, NodeDamage
 from pumice.optimize.loaded import Measured, failing
 from pumice.optimize.passes.base import ModelFolder
@@ -50,6 +53,7 @@ class Told(msgspec.Struct, frozen=True):
 
     Attributes:
         problem: Why there is no variant; empty if there is one.
+        built: Whether there was one, which could not be loaded or gave no answers.
         size_bytes: Its files that hold weights (bytes).
         digest: SHA-256 in hex of its files.
         sensitivity: What each node does to the answers, where that was measured.
@@ -58,6 +62,7 @@ class Told(msgspec.Struct, frozen=True):
     """
 
     problem: str = ""
+    built: bool = False
     size_bytes: int = 0
     digest: str = ""
     sensitivity: list[NodeDamage] = msgspec.field(default_factory=list)
@@ -65,11 +70,10 @@ class Told(msgspec.Struct, frozen=True):
     graph: GraphFacts | None = None
 
 
-def send(stream: IO[bytes], work: Work) -> None:
-    """Hand the work over; the stream stays open."""
-    for item in (sys.path, work):
-        data = pickle.dumps(item)
-        stream.write(len(data).to_bytes(_LENGTH, "big") + data)
+def send(stream: IO[bytes], item: Work | list[str]) -> None:
+    """Hand something over; the stream stays open."""
+    data = pickle.dumps(item)
+    stream.write(len(data).to_bytes(_LENGTH, "big") + data)
     stream.flush()
 
 
@@ -80,37 +84,61 @@ def build(work: Work) -> Told:
         with failing(name):
             built = work.candidate.build(work.material, work.target)
             folder = ModelFolder.read(work.target)
-            model = Measured(folder, threads=1)
-            for row in range(min(_TRIED, len(work.material.search))):
-                model.run({key: array[row : row + 1] for key, array in work.material.search.inputs.items()})
-            model.close()
-            facts = graph_facts(folder)
     except PumiceError as error:
-        return Told(problem=error.message)
-    return Told("", folder.size_bytes, folder_digest(folder.path), built.sensitivity, built.notes, facts)
+        return Told(error.message)
+    try:
+        with failing(name):
+            _try(folder, work.material.search)
+            graph = graph_facts(folder)
+    except PumiceError as error:
+        return Told(error.message, built=True)
+    return Told(
+        size_bytes=folder.size_bytes,
+        digest=folder_digest(folder.path),
+        sensitivity=built.sensitivity,
+        notes=built.notes,
+        graph=graph,
+    )
+
+
+def _try(folder: ModelFolder, examples: Examples) -> None:
+    model = Measured(folder, threads=1)
+    for row in range(min(_TRIED, len(examples))):
+        model.run({key: array[row : row + 1] for key, array in examples.inputs.items()})
+    model.close()
 
 
 def main() -> None:
-    """Build what is given."""
-    given = sys.stdin.buffer
-    sys.path[:] = _received(given)
-    work: Work = _received(given)
-    threading.Thread(target=_end_with_parent, args=(given,), daemon=True).start()
-    work.told.write_bytes(msgspec.json.encode(build(work)))
-    sys.stdout.flush()
-    # a library's own threads must not keep a process that is done
+    """Build what is given, and write a byte to the descriptor that is the first argument after each."""
+    done = int(sys.argv[1])
+    # without a buffer: a thread that holds one makes the interpreter abort at its end
+    stream = open(0, "rb", buffering=0, closefd=False)  # noqa: SIM115 - open to the end
+    sys.path[:] = pickle.loads(_received(stream))  # noqa: S301 - sent by the parent alone
+    works: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+    threading.Thread(target=_listen, args=(stream, works), daemon=True).start()
+    while True:
+        work: Work = pickle.loads(works.get())  # noqa: S301 - sent by the parent alone
+        work.told.write_bytes(msgspec.json.encode(build(work)))
+        os.write(done, b".")
+
+
+def _listen(stream: io.FileIO, works: queue.SimpleQueue[bytes]) -> None:
+    while data := _received(stream):
+        works.put(data)
     os._exit(0)
 
 
-def _received(stream: IO[bytes]) -> Any:
-    """Read an item that the parent, whose code this is too, has sent."""
-    size = int.from_bytes(stream.read(_LENGTH), "big")
-    return pickle.loads(stream.read(size))  # noqa: S301 - sent by the parent alone
+def _received(stream: io.FileIO) -> bytes:
+    """Read an item as it was sent; nothing at the end."""
+    size = int.from_bytes(_read(stream, _LENGTH), "big")
+    return _read(stream, size)
 
 
-def _end_with_parent(stream: IO[bytes]) -> None:
-    stream.read()
-    os._exit(1)
+def _read(stream: io.FileIO, size: int) -> bytes:
+    data = bytearray()
+    while len(data) < size and (part := stream.read(size - len(data))):
+        data += part
+    return bytes(data)
 
 
 if __name__ == "__main__":

@@ -32,6 +32,7 @@ class Contender:
         timed: Pairs in which it was timed.
         seconds: Time for which it was timed (s).
         batch_dependent: Whether a row's answer depends on its batch-mates.
+        passed_at: Examples that it had answered when its quality was proven; 0 before that.
     """
 
     candidate: Candidate
@@ -47,6 +48,7 @@ class Contender:
     timed: int = 0
     seconds: float = 0.0
     batch_dependent: bool = False
+    passed_at: int = 0
 
     @property
     def name(self) -> str:

@@ -76,4 +76,4 @@ def _taken(handle: int, *, wait: bool) -> bool:
 
 
 def _size(folder: Path) -> int:
-    return sum(file.lstat().st_size for file in folder.rglob("*"))
+    return sum(file.lstat().st_size for file in folder.rglob("*") if file.is_file())

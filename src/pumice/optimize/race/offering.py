@@ -23,7 +23,6 @@ class Offering:
 
     Args:
         objective: What a variant has to be better at.
-        base_bytes: Size of the base (bytes).
         base_graph: The base's graph as it runs.
         timetable: Knows what is fast enough.
         why_slow: Asked about each that was timed and is not fast enough.
@@ -32,13 +31,11 @@ class Offering:
     def __init__(
         self,
         objective: Objective,
-        base_bytes: int,
         base_graph: GraphFacts | None,
         timetable: Timetable,
         why_slow: Why,
     ) -> None:
         self._objective = objective
-        self._base_bytes = base_bytes
         self._base_graph = base_graph
         self._timetable = timetable
         self._why_slow = why_slow
@@ -75,10 +72,8 @@ class Offering:
         if contender.racing and contender.verdict is not Verdict.PASS and contender.proof:
             found.append(reasons.not_proven(contender.proof.finding().needed))
         standing = contender.latency
-        if standing is None or (contender.racing and not self._timetable.won(standing)):
+        if contender.racing and (standing is None or not self._timetable.won(standing)):
             found.append(self._timetable.unproven(standing))
-        if self._objective == "size" and contender.told.size_bytes >= self._base_bytes:
-            found.append(reasons.not_smaller(contender.told.size_bytes, self._base_bytes))
         if standing and standing.timed and not self._timetable.won(standing):
             found += self._slowness(contender)
         return found

@@ -27,7 +27,8 @@ class Race:
 
     All see the same examples in the same order and in the same batches. Whoever is proven bad, or cannot be proven
     good with the examples that are left, or is proven slow, leaves at once. Whoever is proven good answers no more
-    examples: its verdict stands.
+    examples as soon as the interval of its drop, which is two-sided and so a little wider, is below the margin too, or
+    it has answered as many again; its verdict stands in any case.
 
     Args:
         plan: What is asked for.
@@ -59,7 +60,7 @@ class Race:
         """Race."""
         for number in range(math.ceil(len(self._examples) / self._plan.block)):
             self._time(contenders)
-            running = [contender for contender in contenders if _undecided(contender)]
+            running = [contender for contender in contenders if self._open(contender)]
             if not running:
                 break
             self._block(number, running)
@@ -81,6 +82,15 @@ class Race:
         """Whether its latency still matters: once the examples are used up, only of what has passed."""
         used_up = contender.evaluated >= len(self._examples) and contender.verdict is not Verdict.PASS
         return not used_up and self._timetable.wants(contender)
+
+    def _open(self, contender: Contender) -> bool:
+        """Whether more examples may still tell something of its quality that matters."""
+        if not contender.racing or not contender.proof:
+            return False
+        if contender.verdict is Verdict.NOT_YET:
+            return True
+        loose = contender.proof.finding().drop_interval[1] > self._plan.max_drop
+        return loose and contender.evaluated < 2 * contender.passed_at
 
     def _block(self, number: int, running: Sequence[Contender]) -> None:
         self._telling.step("racing")
@@ -114,7 +124,9 @@ class Race:
             proof.update(block.seen(examples.slices))
             if proof.verdict is Verdict.FAIL:
                 contender.drop(LOST)
-            elif proof.verdict is Verdict.NOT_YET and proof.futile(len(self._examples)):
+            elif proof.verdict is Verdict.PASS:
+                contender.passed_at = contender.passed_at or contender.evaluated
+            elif proof.futile(len(self._examples)):
                 contender.drop(FUTILE)
         self._let_go(contender)
 
@@ -127,10 +139,6 @@ class Race:
 
     def _largest(self) -> int:
         return max(point.rows for point in self._plan.timing.points(batchable=True))
-
-
-def _undecided(contender: Contender) -> bool:
-    return contender.racing and contender.verdict is Verdict.NOT_YET
 
 
 class _Once:
