@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from pumice.domain.errors import BadSetting
 from pumice.domain.evidence.family import shared
+from pumice.optimize.data.splitting import split
 from pumice.optimize.diagnosis import Time, graph_facts, times_of
 from pumice.optimize.findings import Report
 from pumice.optimize.latency.standing import LatencyStanding
@@ -37,12 +37,8 @@ from pumice.optimize.race.racing import Race
 from pumice.optimize.race.reasons import Reason
 from pumice.optimize.race.reporting import Circumstances, report
 from pumice.optimize.race.screening import ROWS, Screen, screen
-from pumice.optimize.race.splitting import split
 from pumice.optimize.race.telling import Telling
 from pumice.optimize.race.timetable import BASE, Timer, Timetable, in_turn
-
-FEWEST = 32
-"""Examples without which nothing is tried: a tenth of them calibrates."""
 
 
 @dataclass(frozen=True)
@@ -74,12 +70,10 @@ def optimize(plan: Plan, watch: Watch, timer: Timer = in_turn) -> Outcome:
         The report, and where the variants lie.
 
     Raises:
-        BadSetting: A value of the plan is not allowed.
+        BadSetting: A value of the plan is not allowed, or there are too few examples.
         PumiceError: The model itself cannot be loaded, or fails on the data.
     """
     plan.check()
-    if len(plan.examples) < FEWEST:
-        raise BadSetting("data", f"{len(plan.examples)} examples", f"at least {FEWEST}; some thousands are usual")
     machine = machine_told()
     key = plan_key(plan, machine)
 

@@ -123,5 +123,5 @@ def test_a_plan_that_cannot_be_meant_is_refused(tmp_path: Path) -> None:
     plan = plan_of(tmp_path, ("pruned", "pruned"))
     with pytest.raises(BadSetting, match="pruned twice"):
         optimize(plan, lambda _: None)
-    with pytest.raises(BadSetting, match="at least 32"):
-        optimize(plan_of(tmp_path / "few", ("pruned",), count=20), lambda _: None)
+    with pytest.raises(BadSetting, match="at least 8"):
+        optimize(plan_of(tmp_path / "few", ("pruned",), count=5), lambda _: None)

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import pumice
+from pumice.optimize.data.splitting import Splits
 from pumice.optimize.findings import BaseFinding, DataFinding, Effort, GraphFacts, Report, VariantFinding
 from pumice.optimize.race.contender import Contender
 from pumice.optimize.race.digests import model_digest
 from pumice.optimize.race.plan import Plan
-from pumice.optimize.race.splitting import Splits
 
 
 @dataclass(frozen=True)
