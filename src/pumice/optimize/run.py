@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from pumice.domain.errors import PumiceError
 from pumice.domain.evidence.family import shared
 from pumice.optimize.data.splitting import split
 from pumice.optimize.diagnosis import Time, graph_facts, times_of
@@ -19,9 +20,7 @@ from pumice.optimize.latency.standing import LatencyStanding
 from pumice.optimize.loaded import Measured
 from pumice.optimize.passes.base import ModelFolder
 from pumice.optimize.progress import RaceView, Watch
-from pumice.optimize.quality.base import Judge
 from pumice.optimize.race import reasons
-from pumice.optimize.race.answering import Answers, answers_to, batches_of
 from pumice.optimize.race.builder import Told
 from pumice.optimize.race.building import Builders
 from pumice.optimize.race.contender import Contender
@@ -36,7 +35,7 @@ from pumice.optimize.race.proof import OneProof
 from pumice.optimize.race.racing import Race
 from pumice.optimize.race.reasons import Reason
 from pumice.optimize.race.reporting import Circumstances, report
-from pumice.optimize.race.screening import ROWS, Screen, screen
+from pumice.optimize.race.screening import Screen, Screening
 from pumice.optimize.race.telling import Telling
 from pumice.optimize.race.timetable import BASE, Timer, Timetable, in_turn
 
@@ -111,10 +110,6 @@ def _place(folder: Path, name: str) -> Path:
     )
 
 
-def _joined(answers: Answers) -> dict[str, np.ndarray]:
-    return {name: np.concatenate([batch[name] for batch in answers]) for name in answers[0]}
-
-
 class _Run:
     """One run, in its folder."""
 
@@ -126,6 +121,7 @@ class _Run:
         self._contenders = [Contender(candidate) for candidate in plan.candidates]
         self._models = Models({BASE: plan.source})
         certified = self._splits.certification
+        self._screening = Screening(plan.judge, self._splits.search, max(plan.timing.rows), plan.seed)
         self._telling = Telling(watch, self._contenders, len(certified), plan.source.size_bytes)
         self._timetable = Timetable(plan.timing, plan.objective, certified, journal, self._models, timer=timer)
 
@@ -174,7 +170,7 @@ class _Run:
             return
         self._telling.step("looking at first answers")
         found = self._journal.once(f"screen/{contender.name}", Screen, lambda: self._screened(contender.name))
-        contender.batch_dependent = found.batch_dependent
+        contender.batch_dependent = found.dependence is not None and found.dependence.dependent
         size, base = contender.told.size_bytes if contender.told else 0, self._plan.source.size_bytes
         if found.problem:
             contender.drop(reasons.no_answers(found.problem), broken=True)
@@ -184,8 +180,10 @@ class _Run:
             self._models.free(contender.name)
 
     def _screened(self, name: str) -> Screen:
-        base, candidate = self._pair(name)
-        return screen(base, candidate, self._splits.search.take(np.arange(min(ROWS, len(self._splits.search)))))
+        try:
+            return self._screening.look(*self._pair(name))
+        except PumiceError as error:
+            return Screen(error.message)
 
     def _pair(self, name: str) -> list[Measured]:
         return self._models.get(BASE, name, threads=self._plan.timing.threads[0])
@@ -202,19 +200,11 @@ class _Run:
         batchable = self._models.get(BASE, threads=plan.timing.threads[0])[0].batchable
         for contender, alpha in zip(racing, shared(1.0 - plan.confidence, len(racing)), strict=True):
             quality, latency = shared(alpha, 2)
-            contender.judge = self._judge_of(contender.name)
+            contender.judge = self._screening.judge_of(*self._pair(contender.name))
             contender.proof = OneProof(
                 contender.judge, plan.max_drop, quality, labelled=plan.examples.labels is not None
             )
             contender.latency = LatencyStanding(plan.timing.points(batchable=batchable), latency)
-
-    def _judge_of(self, name: str) -> Judge:
-        judge = self._plan.judge
-        if not judge.needs_reference:
-            return judge
-        batches = list(batches_of(self._splits.search, max(self._plan.timing.rows), (self._plan.seed,)))
-        base, candidate = (answers_to(model, batches) for model in self._pair(name))
-        return judge.beside(_joined(base), _joined(candidate))
 
     def _why_slow(self, contender: Contender) -> list[Reason]:
         if not contender.folder or not contender.latency:

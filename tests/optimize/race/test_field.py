@@ -42,6 +42,10 @@ class _Drawn(Measured):
         other = (inputs["x"] + self.shift) % 1.0 < self.wrong
         return {"y": np.stack([~other, other], axis=1).astype(float)}
 
+    @property
+    def batchable(self) -> bool:
+        return True
+
     def close(self) -> None:
         pass
 
@@ -120,7 +124,7 @@ def _offered(contenders: Sequence[Contender], timetable: Timetable) -> list[str]
     ],
 )
 def test_a_field_of_nulls_is_offered_no_more_often_than_said(null: tuple[float, float], tmp_path: Path) -> None:
-    fields = 150
+    fields = 100
     wrong = sum(bool(_offered(*_race(tmp_path, [null] * 4, 2048, seed))) for seed in range(fields))
     alpha = ALPHA / 2  # half of the error is kept for the other kind of mistake
     assert wrong / fields <= alpha + 3 * (alpha * (1 - alpha) / fields) ** 0.5
@@ -141,4 +145,4 @@ def test_the_race_finds_the_frontier_of_the_full_grid_for_a_third_of_its_evaluat
         agree = np.random.default_rng(3).random(8192) >= wrong
         whole.update(Seen(agree, None, None, None))
         if contender.evaluated:
-            assert whole.verdict is contender.verdict
+            assert (whole.verdict is Verdict.PASS) is (contender.verdict is Verdict.PASS)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import msgspec
 import numpy as np
@@ -48,22 +48,6 @@ class Block(msgspec.Struct, frozen=True):
         return np.unpackbits(np.frombuffer(packed, np.uint8), count=self.n).astype(bool)
 
 
-def batches_of(examples: Examples, largest: int, seed: Sequence[int]) -> Iterator[Examples]:
-    """Cut examples into batches as callers' requests come together in serving: of any size up to the largest.
-
-    Args:
-        examples: The examples, in order.
-        largest: Most rows of a batch.
-        seed: Of the sizes.
-    """
-    draw = np.random.default_rng(list(seed))
-    start = 0
-    while start < len(examples):
-        size = int(draw.integers(1, largest + 1))
-        yield examples.take(np.arange(start, min(start + size, len(examples))))
-        start += size
-
-
 def answers_to(model: Measured, batches: Sequence[Examples]) -> Answers:
     """Run a model on batches.
 
@@ -83,18 +67,25 @@ def judged(judge: Judge, batches: Sequence[Examples], base: Answers, candidate: 
     for mine, theirs in zip(base, answers, strict=True):
         if problem := broken(mine, theirs):
             return Block(problem=problem)
-    pairs = list(zip(base, answers, strict=True))
-    agree = _packed([judge.agree(mine, theirs) for mine, theirs in pairs])
-    n = sum(map(len, batches))
-    if any(batch.labels is None for batch in batches):
-        return Block(n, agree)
-    labels = [batch.labels for batch in batches if batch.labels is not None]
-    return Block(
-        n,
-        agree,
-        _packed([judge.right(mine, true) for (mine, _), true in zip(pairs, labels, strict=True)]),
-        _packed([judge.right(theirs, true) for (_, theirs), true in zip(pairs, labels, strict=True)]),
+    seen = [_seen(judge, *of_batch) for of_batch in zip(batches, base, answers, strict=True)]
+    agree, base_right, candidate_right = (
+        [part for part in parts if part is not None] for parts in zip(*seen, strict=True)
     )
+    n = sum(map(len, batches))
+    if not base_right:
+        return Block(n, _packed(agree))
+    return Block(n, _packed(agree), _packed(base_right), _packed(candidate_right))
+
+
+def _seen(
+    judge: Judge, batch: Examples, base: Arrays, candidate: Arrays
+) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None]:
+    """Whether both agree, and whether each is right, example by example."""
+    judge = judge.among(batch.inputs)
+    agree = judge.agree(base, candidate)
+    if batch.labels is None:
+        return agree, None, None
+    return agree, judge.right(base, batch.labels), judge.right(candidate, batch.labels)
 
 
 def broken(base: Arrays, candidate: Arrays) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from pumice.domain.evidence.verdict import Verdict
+from pumice.optimize.findings import QualityFinding
 from pumice.optimize.latency.standing import LatencyStanding
 from pumice.optimize.passes.base import ModelFolder
 from pumice.optimize.progress import ContenderView, Stage
@@ -49,6 +50,7 @@ class Contender:
     seconds: float = 0.0
     batch_dependent: bool = False
     passed_at: int = 0
+    _found: tuple[int, QualityFinding] | None = None
 
     @property
     def name(self) -> str:
@@ -73,13 +75,22 @@ class Contender:
         self.broken = self.broken or broken
         self.stage = "done"
 
+    def quality(self) -> QualityFinding | None:
+        """What is told of its quality; None before it has answered an example."""
+        if not self.proof or not self.evaluated:
+            return None
+        # intervals are searched for, which costs more than a block of evidence
+        if not self._found or self._found[0] != self.evaluated:
+            self._found = self.evaluated, self.proof.finding()
+        return self._found[1]
+
     def view(self, base_bytes: int) -> ContenderView:
         """A picture of it.
 
         Args:
             base_bytes: Size of the base.
         """
-        drop = self.proof.finding().drop_interval if self.proof and self.evaluated else None
+        quality = self.quality()
         ratio = None
         if self.latency and self.latency.timed:
             worst = self.latency.worst()
@@ -90,7 +101,7 @@ class Contender:
             stage=self.stage,
             verdict=self.verdict,
             n=self.evaluated,
-            drop=drop,
+            drop=quality.drop_interval if quality else None,
             ratio=ratio,
             size_ratio=size / base_bytes if size and base_bytes else None,
             note="; ".join(reason.en for reason in self.left),

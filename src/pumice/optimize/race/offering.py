@@ -54,7 +54,7 @@ class Offering:
             offered=not hindered,
             reasons=[reason.en for reason in said],
             reasons_zh=[reason.zh for reason in said],
-            quality=contender.proof.finding() if contender.proof and contender.evaluated else None,
+            quality=contender.quality(),
             latency_ms=contender.latency.finding() if contender.latency else None,
             size_bytes=told.size_bytes if told else 0,
             recipe=dict(contender.candidate.recipe),
@@ -69,8 +69,9 @@ class Offering:
         found = list(contender.left)
         if not contender.told or contender.told.problem or contender.broken:
             return found
-        if contender.racing and contender.verdict is not Verdict.PASS and contender.proof:
-            found.append(reasons.not_proven(contender.proof.finding().needed))
+        quality = contender.quality()
+        if contender.racing and contender.verdict is not Verdict.PASS:
+            found.append(reasons.not_proven(quality.needed if quality else None))
         standing = contender.latency
         if contender.racing and (standing is None or not self._timetable.won(standing)):
             found.append(self._timetable.unproven(standing))

@@ -12,13 +12,14 @@ from pumice.domain.errors import PumiceError
 from pumice.domain.evidence.verdict import Verdict
 from pumice.optimize.examples import Examples
 from pumice.optimize.loaded import Measured
-from pumice.optimize.race.answering import Answers, Block, answers_to, batches_of, judged
+from pumice.optimize.quality.batching import serving_batches
+from pumice.optimize.race.answering import Answers, Block, answers_to, judged
 from pumice.optimize.race.contender import Contender
 from pumice.optimize.race.journal import Journal
 from pumice.optimize.race.models import Models
 from pumice.optimize.race.plan import Plan
 from pumice.optimize.race.reasons import FUTILE, LOST, no_answers
-from pumice.optimize.race.telling import Telling
+from pumice.optimize.race.telling import DONE, Telling
 from pumice.optimize.race.timetable import BASE, Timetable
 
 
@@ -68,7 +69,7 @@ class Race:
             self._time(contenders)
         for contender in contenders:
             contender.stage = "done"
-        self._telling.step("done")
+        self._telling.step(DONE)
 
     def _time(self, contenders: Sequence[Contender]) -> None:
         self._telling.step("timing")
@@ -85,19 +86,19 @@ class Race:
 
     def _open(self, contender: Contender) -> bool:
         """Whether more examples may still tell something of its quality that matters."""
-        if not contender.racing or not contender.proof:
-            return False
-        if contender.verdict is Verdict.NOT_YET:
-            return True
-        loose = contender.proof.finding().drop_interval[1] > self._plan.max_drop
+        if not contender.racing or contender.verdict is Verdict.NOT_YET:
+            return contender.racing
+        quality = contender.quality()
+        loose = quality is not None and quality.drop_interval[1] > self._plan.max_drop
         return loose and contender.evaluated < 2 * contender.passed_at
 
     def _block(self, number: int, running: Sequence[Contender]) -> None:
         self._telling.step("racing")
         start = number * self._plan.block
         rows = np.arange(start, min(start + self._plan.block, len(self._examples)))
-        examples = self._examples.take(rows)
-        batches = list(batches_of(examples, self._largest(), (self._plan.seed, number)))
+        places = list(serving_batches(len(rows), (self._plan.seed, number), self._largest()))
+        batches = [self._examples.take(rows[place]) for place in places]
+        examples = self._examples.take(rows[np.concatenate(places)])
         base = _Once(lambda: answers_to(self._model(BASE), batches))
         for contender in running:
             contender.stage = "racing"
@@ -138,7 +139,7 @@ class Race:
         return self._models.get(name, threads=self._plan.timing.threads[0])[0]
 
     def _largest(self) -> int:
-        return max(point.rows for point in self._plan.timing.points(batchable=True))
+        return max(self._plan.timing.rows) if self._model(BASE).batchable else 1
 
 
 class _Once:

@@ -63,7 +63,7 @@ def _base(plan: Plan, contenders: Iterable[Contender], graph: GraphFacts | None)
     for standing in (contender.latency for contender in contenders if contender.latency):
         for point, place in standing.points.items():
             times.setdefault(f"{point.rows}x{point.threads}", []).extend(place.base)
-    seen = [contender.proof.finding() for contender in contenders if contender.proof and contender.evaluated]
+    seen = [found for contender in contenders if (found := contender.quality())]
     return BaseFinding(
         name=plan.name,
         digest=model_digest(plan.source),

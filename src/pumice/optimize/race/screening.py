@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 import numpy as np
 
 from pumice.domain.errors import PumiceError
-from pumice.domain.signature import Arrays
 from pumice.optimize.examples import Examples
-from pumice.optimize.loaded import Measured
+from pumice.optimize.loaded import Measured, failing
+from pumice.optimize.quality.base import Judge
+from pumice.optimize.quality.batching import BatchDependence, answers_in, batch_dependence, serving_batches
 from pumice.optimize.race.answering import answers_to, broken
 
-ROWS = 16
-"""Examples that are looked at."""
-
-_TIMES = 10.0
-_SMALL = 1e-4
+_LOOKED_AT = 64
 
 
 class Screen(msgspec.Struct, frozen=True):
@@ -23,35 +22,56 @@ class Screen(msgspec.Struct, frozen=True):
 
     Attributes:
         problem: Why it may not race; empty if it may.
-        batch_dependent: Whether a row's answer depends on its batch-mates.
+        dependence: What batch-mates do to its answers; None if it may not race, or takes one row at a time.
     """
 
     problem: str = ""
-    batch_dependent: bool = False
+    dependence: BatchDependence | None = None
 
 
-def screen(base: Measured, candidate: Measured, examples: Examples) -> Screen:
-    """Look at a variant's answers to a few examples, which no proof uses."""
-    together = [examples] if base.batchable else []
-    alone = [examples.take(np.array([row])) for row in range(len(examples))]
-    try:
-        expected, given = (answers_to(model, [*together, *alone]) for model in (base, candidate))
-    except PumiceError as error:
-        return Screen(error.message)
-    problem = next(filter(None, map(broken, expected, given)), "")
-    if problem or not together:
-        return Screen(problem)
-    own, allowed = (_moved(answers[0], answers[1:]) for answers in (given, expected))
-    return Screen("", own > _TIMES * allowed + _SMALL)
+class Screening:
+    """Looks at variants on examples that no proof uses.
 
+    Args:
+        judge: Says whether two answers are the same.
+        examples: Those examples.
+        largest: Most rows of a batch in serving.
+        seed: Of the batches.
+    """
 
-def _moved(together: Arrays, alone: list[dict[str, np.ndarray]]) -> float:
-    """How far an answer is from the one that its row gets alone, relative to the answers' size."""
-    far = 0.0
-    for name, array in together.items():
-        if array.dtype.kind == "f":
-            singles = [answer[name][0] for answer in alone]
-            scale = max(float(np.abs(array).max()), _SMALL)
-            pairs = [(row, one) for row, one in zip(array, singles, strict=True) if row.shape == one.shape]
-            far = max([far, *(float(np.abs(row - one).max()) / scale for row, one in pairs)])
-    return far
+    def __init__(self, judge: Judge, examples: Examples, largest: int, seed: int) -> None:
+        self._judge = judge
+        self._examples = examples
+        self._largest = largest
+        self._seed = (seed,)
+
+    def look(self, base: Measured, candidate: Measured) -> Screen:
+        """Look at a variant."""
+        few = self._examples.take(np.arange(min(_LOOKED_AT, len(self._examples))))
+        batches = [few.take(rows) for rows in self._batches(base, len(few))]
+        try:
+            expected, given = answers_to(base, batches), answers_to(candidate, batches)
+        except PumiceError as error:
+            return Screen(error.message)
+        if problem := next(filter(None, map(broken, expected, given)), ""):
+            return Screen(problem)
+        if not candidate.batchable or self._largest == 1:
+            return Screen()
+        judge = self.judge_of(base, candidate)
+        return Screen("", batch_dependence(candidate.run, few.inputs, judge, self._seed, self._largest))
+
+    def judge_of(self, base: Measured, candidate: Measured) -> Judge:
+        """The judge of a variant, which may need both models' answers to the examples.
+
+        Raises:
+            PumiceError: One of them gives none.
+        """
+        if not self._judge.needs_reference:
+            return self._judge
+        inputs, batches = self._examples.inputs, self._batches(base, len(self._examples))
+        with failing(str(candidate.folder.path)):
+            answers = [answers_in(model.run, inputs, batches) for model in (base, candidate)]
+        return self._judge.beside(*answers)
+
+    def _batches(self, base: Measured, count: int) -> Sequence[np.ndarray]:
+        return list(serving_batches(count, self._seed, self._largest if base.batchable else 1))

@@ -10,6 +10,9 @@ from pumice.optimize.race.contender import Contender
 
 _BETWEEN_S = 0.1
 
+DONE = "done"
+"""The last step."""
+
 
 class Telling:
     """Makes pictures of the race.
@@ -41,9 +44,8 @@ class Telling:
 
     def step(self, name: str) -> None:
         """Say what is done from now on."""
-        changed = name != self._step
         self._step = name
-        self.tell(now=changed)
+        self.tell(now=name == DONE)
 
     def tell(self, *, now: bool = False) -> None:
         """Show a picture, unless the last one is fresh.
