@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-import pumice
+from pumice.__about__ import __version__
 from pumice.engines.safety import check_external_data
 from pumice.optimize.passes.base import ModelFolder
 from pumice.optimize.race.plan import Plan
@@ -45,7 +45,7 @@ def plan_key(plan: Plan, machine: Mapping[str, str]) -> str:
         machine: What latencies are measured on.
     """
     said: dict[str, Any] = {
-        "pumice": pumice.__version__,
+        "pumice": __version__,
         "python": platform.python_version(),
         "libraries": {name: _version(name) for name in _LIBRARIES},
         "machine": dict(machine),

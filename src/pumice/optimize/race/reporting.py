@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-import pumice
+from pumice.__about__ import __version__
 from pumice.optimize.data.splitting import Splits
 from pumice.optimize.findings import BaseFinding, DataFinding, Effort, GraphFacts, Report, VariantFinding
 from pumice.optimize.race.contender import Contender
@@ -42,7 +42,7 @@ def report(
     meant = plan.judge.definition
     return Report(
         created=circumstances.created,
-        pumice=pumice.__version__,
+        pumice=__version__,
         machine=circumstances.machine,
         objective=plan.objective,
         max_drop=plan.max_drop,
