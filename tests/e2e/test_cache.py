@@ -5,6 +5,9 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import httpx
+
+from tests.engines.graphs import mlp
 from tests.support.server import RunningServer
 from tests.support.wire import busy, infer, metric, output, until
 
@@ -27,6 +30,22 @@ def test_equal_requests_are_computed_once(tmp_path: Path) -> None:
             gate.touch()
             assert {tuple(output(future.result())) for future in joined} == {(6.0, 0.0, 0.0, 0.0)}
         assert metric(running.url, "pumice_batch_size_sum", model="gated") == 2
+
+
+def test_a_version_whose_rows_depend_on_their_mates_is_never_answered_from_it(tmp_path: Path) -> None:
+    for name, told in (("alone", ""), ("mates", ', "batch_dependent": true')):
+        (tmp_path / name).mkdir()
+        mlp(tmp_path / name / "model.onnx", (4, 8, 4))
+        (tmp_path / name / "manifest.json").write_text(f'{{"format": "onnx", "model": "model.onnx"{told}}}')
+    sources = [f"{name}={tmp_path / name}" for name in ("alone", "mates")]
+    with RunningServer(*sources, "--cache-size", "1000000", cwd=ROOT) as running:
+        for name, hits in (("alone", 2), ("mates", 0)):
+            answers = [output(infer(running.url, name)) for _ in range(3)]
+            assert answers[0] == answers[1] == answers[2]
+            assert _asked(running.url, name, "hit") == hits
+        known = {name: httpx.get(f"{running.url}/v2/models/{name}").json()["parameters"] for name in ("alone", "mates")}
+        assert known["mates"]["batch_dependent"] is True
+        assert "batch_dependent" not in known["alone"]
 
 
 def _asked(url: str, model: str, result: str) -> float:

@@ -74,6 +74,7 @@ class Manifest(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_f
         normalize: Whether embeddings are scaled to length 1.
         deterministic: Equal inputs give equal answers; only then is there a cache.
         idempotent: Running twice does no harm; only then is a batch retried on another replica.
+        batch_dependent: A row's answer depends on the rows beside it, as with dynamic INT8; then there is no cache.
         batchable: Rows of several callers may be joined; found from the signature if left out.
         max_batch_size: Most rows that the model takes at once; the server's setting if left out (rows).
         clean: What is done about control and zero-width characters and text that is not NFKC.
@@ -99,6 +100,7 @@ class Manifest(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_f
     normalize: bool = True
     deterministic: bool = True
     idempotent: bool = True
+    batch_dependent: bool = False
     batchable: bool | None = None
     max_batch_size: int | None = None
     clean: CleanPolicy = "refuse"
@@ -135,6 +137,7 @@ class Profile(msgspec.Struct, frozen=True):
         batchable: Whether rows of several callers are joined.
         deterministic: Whether a cache may answer.
         idempotent: Whether a lost batch is run again.
+        batch_dependent: Whether a row's answer depends on the rows beside it; then no cache may answer.
         max_batch_size: The model's own limit (rows), if it has one.
         clean: The text policy.
         allow_nonfinite: Whether NaN and infinity may come in.
@@ -156,6 +159,7 @@ class Profile(msgspec.Struct, frozen=True):
     batchable: bool
     deterministic: bool = True
     idempotent: bool = True
+    batch_dependent: bool = False
     max_batch_size: int | None = None
     clean: CleanPolicy = "refuse"
     allow_nonfinite: bool = False
@@ -168,3 +172,8 @@ class Profile(msgspec.Struct, frozen=True):
     decoupled: bool = False
     concurrency: int = 1
     explains: bool = False
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether an answer may be kept for equal requests: nothing but the request makes it what it is."""
+        return self.deterministic and not self.batch_dependent and not self.decoupled

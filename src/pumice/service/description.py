@@ -43,6 +43,8 @@ def config_of(served: ServedVersion) -> ModelConfig:
         raise ModelNotReady(served.name, served.reason)
     joined = profile.batchable
     told = {"task": profile.task} | {key: str(value) for key, value in profile.placement.items()}
+    if profile.batch_dependent:
+        told["batch_dependent"] = "true"
     return ModelConfig(
         name=served.name,
         platform=profile.platform,

@@ -122,6 +122,8 @@ class _Oip:
         versions = [version.version for version in self._catalog.versions(served.name)]
         inputs, outputs = tensors_of(profile.signature.inputs), tensors_of(profile.signature.outputs)
         parameters = {"task": profile.task, "engine": profile.engine} | profile.placement
+        if profile.batch_dependent:
+            parameters["batch_dependent"] = True
         return json_reply(ModelMetadata(served.name, versions, profile.platform, inputs, outputs, parameters))
 
     async def ready(self, request: Request) -> Response:

@@ -132,8 +132,7 @@ class ServedVersion:
     @property
     def cached(self) -> bool:
         """Whether answers may come from a cache."""
-        known = self.profile
-        return self._cache is not None and known is not None and known.deterministic and not known.decoupled
+        return self._cache is not None and self.profile is not None and self.profile.repeatable
 
     @property
     def depth(self) -> int:

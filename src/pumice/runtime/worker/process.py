@@ -105,6 +105,7 @@ def _load(spec: WorkerSpec) -> tuple[Pipeline, Profile]:
         batchable=pipeline.batchable,
         deterministic=manifest.deterministic and traits.deterministic,
         idempotent=manifest.idempotent and traits.idempotent,
+        batch_dependent=manifest.batch_dependent and pipeline.batchable,
         max_batch_size=manifest.max_batch_size or traits.max_batch_size,
         clean=manifest.clean,
         allow_nonfinite=manifest.allow_nonfinite,
