@@ -1,0 +1,71 @@
+"""Candidates with a fault are not let through, and those without one are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pumice.domain.evidence.verdict import Verdict
+from pumice.optimize.measure import Measured
+from pumice.optimize.quality.batching import batch_dependence
+from pumice.optimize.quality.classes import Highest
+from tests.optimize.sabotage.candidates import FAULTY, HONEST, MARGIN, Candidate
+from tests.optimize.sabotage.judging import LARGEST, Judged, judged, proven
+from tests.optimize.sabotage.networks import base
+
+HARMFUL = [candidate for candidate in FAULTY if not candidate.slow]
+
+
+def verdicts(candidates: list[Candidate], folder: Path, seeds: range) -> dict[tuple[str, int], tuple[Judged, Verdict]]:
+    """What is proven of each, in several draws of data, weights and order."""
+    found = {}
+    for seed in seeds:
+        for candidate in candidates:
+            seen = judged(candidate, folder / f"{candidate.name}-{seed}", seed)
+            found[candidate.name, seed] = seen, proven(seen, seed).verdict
+    return found
+
+
+def test_no_fault_gets_through(tmp_path: Path) -> None:
+    assert len(FAULTY) == 20
+    for name, (seen, verdict) in verdicts(HARMFUL, tmp_path, range(1)).items():
+        assert seen.worst_drop() > MARGIN, f"the data do not show the fault of {name}"
+        assert verdict is not Verdict.PASS, name
+        # nor does it without labels
+        assert proven(seen, 0, labelled=False).verdict is not Verdict.PASS, name
+
+
+def test_who_has_none_is_let_through(tmp_path: Path) -> None:
+    assert len(HONEST) == 20
+    found = verdicts(HONEST, tmp_path, range(1))
+    assert {name: seen.worst_drop() for name, (seen, _) in found.items() if seen.worst_drop() > MARGIN / 3} == {}
+    refused = [name for name, (_, verdict) in found.items() if verdict is not Verdict.PASS]
+    assert len(refused) <= 1, refused
+
+
+def test_the_leak_is_found_by_its_mates_alone(tmp_path: Path) -> None:
+    leak = next(candidate for candidate in FAULTY if candidate.name == "rows leak into each other")
+    own = base(leak.kind)
+    inputs = own.examples.take(np.arange(64)).inputs
+    for folder, expected in ((own.network.write(tmp_path / "base"), False), (leak.write(tmp_path / "leak"), True)):
+        found = batch_dependence(Measured(folder, threads=1).run, inputs, Highest("logits"), (1,), LARGEST)
+        assert found.dependent is expected
+        assert (found.decisions > 0) is expected
+
+
+@pytest.mark.long
+def test_a_campaign_over_many_draws(tmp_path: Path) -> None:
+    seeds = range(1, 13)
+    faulty, honest = verdicts(HARMFUL, tmp_path / "faulty", seeds), verdicts(HONEST, tmp_path / "honest", seeds)
+    shown = {name: verdict for name, (seen, verdict) in faulty.items() if seen.worst_drop() > MARGIN}
+    harmless = {name: verdict for name, (seen, verdict) in honest.items() if seen.worst_drop() <= MARGIN / 3}
+    passed = [name for name, verdict in shown.items() if verdict is Verdict.PASS]
+    refused = [name for name, verdict in harmless.items() if verdict is not Verdict.PASS]
+    told = f"{len(passed)} of {len(shown)} faulty ones passed, {len(refused)} of {len(harmless)} honest ones did not"
+    print(told)  # noqa: T201 - the campaign's result
+    assert len(shown) > 0.9 * len(faulty), told
+    assert len(harmless) > 0.9 * len(honest), told
+    assert not passed, passed
+    assert len(refused) <= len(harmless) / 20, refused
