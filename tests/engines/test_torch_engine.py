@@ -62,7 +62,7 @@ def test_tensors_in_bf16_travel_as_fp32(tmp_path: Path) -> None:
     assert engine.run({"input": np.ones((1, 2), np.float32)}, {})["output"].dtype == np.float32
 
 
-@pytest.mark.slow
+@pytest.mark.slow(10)
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")  # of torch about itself
 def test_compiled(tmp_path: Path) -> None:
     engine = TorchEngine(config_of(mlp(tmp_path / "m.pt2"), Manifest(options={"compile": True})))

@@ -74,6 +74,7 @@ def doubler(tmp_path: Path) -> Path:
     return place
 
 
+@pytest.mark.slow(30)
 @pytest.mark.timeout(2 * START_S)
 def test_versions_go_both_ways(
     server: MlflowServer, store: Store, doubler: Path, digests: Digests, tmp_path: Path

@@ -16,6 +16,7 @@ The pauses leave the machine to the tests beside it; ``make soak`` makes none.
 """
 
 
+@pytest.mark.slow(190)
 @pytest.mark.timeout(900)
 def test_under_fire_nothing_fails_hangs_or_leaks(tmp_path: Path) -> None:
     seen: list[str] = []

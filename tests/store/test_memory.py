@@ -35,7 +35,7 @@ with Store(sys.argv[2] + "-home") as store:
 """
 
 
-@pytest.mark.slow
+@pytest.mark.slow(10)
 def test_a_large_model_takes_no_more_memory_than_a_small_one(tmp_path: Path) -> None:
     source, small = tmp_path / "large", tmp_path / "small"
     with source.open("wb") as file:

@@ -26,6 +26,7 @@ def run(module: str, *arguments: object, **settings: str) -> str:
     return done.stdout
 
 
+@pytest.mark.slow(60)
 @pytest.mark.timeout(TRIALS * 2 + 160)
 def test_a_kill_leaves_the_old_state_or_the_new(tmp_path: Path) -> None:
     told = json.loads(run("tests.store.crashes", tmp_path / "home", TRIALS, 7))
