@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import statistics
 import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -13,14 +12,10 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from pumice.domain.model import Parameter
 from pumice.domain.signature import Arrays
-from pumice.engines.base import Engine, EngineConfig
-from pumice.engines.registry import load_engine
-from pumice.engines.source import resolve_source
 from pumice.optimize.findings import GraphFacts
 from pumice.optimize.passes.base import ModelFolder
-from pumice.runtime.worker.tasks import pipeline_for
+from pumice.optimize.raw_inputs import raw_batches
 
 _ERRORS_ONLY = 3
 _PAIRS = frozenset({"QuantizeLinear", "DequantizeLinear"})
@@ -99,7 +94,7 @@ def times_of(folder: ModelFolder, inputs: Arrays, threads: int) -> list[Time]:
     """
     if folder.manifest.format != "onnx":
         return []
-    fed = _fed(folder, inputs)
+    batches = list(raw_batches(folder, inputs, len(next(iter(inputs.values()))))())
     with tempfile.TemporaryDirectory(prefix="pumice-profile-") as place:
         options = _options()
         options.intra_op_num_threads = threads
@@ -107,7 +102,8 @@ def times_of(folder: ModelFolder, inputs: Arrays, threads: int) -> list[Time]:
         options.profile_file_prefix = str(Path(place) / "profile")
         session = _session(folder, options)
         for _ in range(_RUNS):
-            session.run(None, fed)
+            for batch in batches:
+                session.run(None, batch)
         events: list[dict[str, Any]] = json.loads(Path(session.end_profiling()).read_bytes())
     return _summed(events)
 
@@ -119,36 +115,11 @@ def _summed(events: Sequence[Mapping[str, Any]]) -> list[Time]:
             of_nodes.setdefault((event["args"]["op_name"], event["name"]), []).append(event["dur"])
     times: Counter[str] = Counter()
     for (op, _), spent in of_nodes.items():
+        runs = np.array(spent[: len(spent) // _RUNS * _RUNS]).reshape(_RUNS, -1).sum(axis=1)
         # the median: another process may have stopped a node for as long as the whole run takes
-        times[op] += statistics.median(spent)  # type: ignore[assignment]
+        times[op] += float(np.median(runs))  # type: ignore[assignment]
     total = sum(times.values()) or 1
     return [Time(op, spent / 1000, spent / total) for op, spent in times.most_common()]
-
-
-def _fed(folder: ModelFolder, inputs: Arrays) -> dict[str, np.ndarray]:
-    """The tensors that the model's file gets when a caller sends inputs."""
-    path, manifest = resolve_source(str(folder.path))
-    config = EngineConfig(source=str(folder.path), path=str(path), manifest=manifest, provider="cpu")
-    engine = load_engine(config)
-    heard = _Listening(engine)
-    pipeline_for(heard, config).run(inputs, {})
-    engine.close()
-    return heard.heard
-
-
-class _Listening(Engine):
-    """An engine that remembers what it was given."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-        self.signature = engine.signature
-        self.traits = engine.traits
-        self.heard: dict[str, np.ndarray] = {}
-
-    def run(self, inputs: Arrays, parameters: Mapping[str, Parameter]) -> dict[str, np.ndarray]:
-        """Run the model once."""
-        self.heard = {name: np.array(array) for name, array in inputs.items()}
-        return self._engine.run(inputs, parameters)
 
 
 def _options() -> Any:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 
+import msgspec
 import numpy as np
 
 from pumice.domain.errors import ModelFailed
-from pumice.domain.signature import Arrays
+from pumice.domain.signature import Arrays, Signature
 from pumice.engines.base import Engine, EngineConfig
 from pumice.engines.onnx.session import runtime_errors
 from pumice.engines.registry import load_engine
-from pumice.engines.source import resolve_source
 from pumice.optimize.passes.base import ModelFolder
 from pumice.runtime.worker.tasks import Pipeline, pipeline_for
 
@@ -26,10 +26,7 @@ class Measured:
     """
 
     def __init__(self, folder: ModelFolder, threads: int) -> None:
-        path, manifest = resolve_source(str(folder.path))
-        config = EngineConfig(
-            source=str(folder.path), path=str(path), manifest=manifest, threads=threads, provider="cpu"
-        )
+        config = _config(folder, threads)
         self.folder = folder
         self._engine: Engine = load_engine(config)
         self._pipeline: Pipeline = pipeline_for(self._engine, config)
@@ -37,6 +34,11 @@ class Measured:
     def run(self, inputs: Arrays) -> dict[str, np.ndarray]:
         """Answer one batch."""
         return self._pipeline.run(inputs, {})
+
+    @property
+    def signature(self) -> Signature:
+        """What callers send and get."""
+        return self._pipeline.signature
 
     @property
     def batchable(self) -> bool:
@@ -63,3 +65,12 @@ def failing(name: str) -> Iterator[None]:
     except runtime_errors() as error:
         problem = str(error).strip().splitlines()
         raise ModelFailed(name, problem[0] if problem else type(error).__name__) from error
+
+
+def _config(folder: ModelFolder, threads: int) -> EngineConfig:
+    # the manifest's paths start at the folder; engines and tokenizers open them from anywhere
+    tokenizer = folder.manifest.tokenizer
+    manifest = msgspec.structs.replace(folder.manifest, tokenizer=str(folder.path / tokenizer) if tokenizer else "")
+    return EngineConfig(
+        source=str(folder.path), path=str(folder.model), manifest=manifest, threads=threads, provider="cpu"
+    )

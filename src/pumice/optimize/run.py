@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,11 +16,13 @@ from pumice.domain.errors import PumiceError
 from pumice.domain.evidence.family import shared
 from pumice.optimize.data.splitting import split
 from pumice.optimize.diagnosis import Time, graph_facts, times_of
+from pumice.optimize.examples import Examples
 from pumice.optimize.findings import Report
 from pumice.optimize.latency.standing import LatencyStanding
 from pumice.optimize.loaded import Measured
 from pumice.optimize.passes.base import ModelFolder
 from pumice.optimize.progress import RaceView, Watch
+from pumice.optimize.quality.evidence import Claim, Proof
 from pumice.optimize.race import reasons
 from pumice.optimize.race.builder import Told
 from pumice.optimize.race.building import Builders
@@ -31,7 +34,6 @@ from pumice.optimize.race.machine import load_told, machine_told
 from pumice.optimize.race.models import Models
 from pumice.optimize.race.offering import Offering
 from pumice.optimize.race.plan import Material, Plan
-from pumice.optimize.race.proof import OneProof
 from pumice.optimize.race.racing import Race
 from pumice.optimize.race.reasons import Reason
 from pumice.optimize.race.reporting import Circumstances, report
@@ -108,6 +110,11 @@ def _place(folder: Path, name: str) -> Path:
     return (
         folder / "variants" / "".join(sign if sign.isalnum() or sign in "-_." else f"%{ord(sign):x}" for sign in name)
     )
+
+
+def slice_sizes(examples: Examples) -> dict[str, int] | None:
+    """How many examples each part of the data has; None if the data names no parts."""
+    return None if examples.slices is None else dict(Counter(map(str, examples.slices)))
 
 
 class _Run:
@@ -197,13 +204,13 @@ class _Run:
         if not racing:
             return
         plan = self._plan
+        sizes = slice_sizes(self._splits.certification)
         batchable = self._models.get(BASE, threads=plan.timing.threads[0])[0].batchable
         for contender, alpha in zip(racing, shared(1.0 - plan.confidence, len(racing)), strict=True):
             quality, latency = shared(alpha, 2)
             contender.judge = self._screening.judge_of(*self._pair(contender.name))
-            contender.proof = OneProof(
-                contender.judge, plan.max_drop, quality, labelled=plan.examples.labels is not None
-            )
+            claim = Claim(plan.max_drop, quality, labelled=plan.examples.labels is not None)
+            contender.proof = Proof(plan.judge.metric, claim, sizes)
             contender.latency = LatencyStanding(plan.timing.points(batchable=batchable), latency)
 
     def _why_slow(self, contender: Contender) -> list[Reason]:

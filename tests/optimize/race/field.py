@@ -18,9 +18,11 @@ from pumice.domain.errors import BadArtefact
 from pumice.domain.model import Manifest
 from pumice.domain.signature import Arrays
 from pumice.optimize.examples import Examples
+from pumice.optimize.latency.timing import Pairs
+from pumice.optimize.loaded import Measured
 from pumice.optimize.passes.base import ModelFolder
 from pumice.optimize.quality.base import Definition, Judge
-from pumice.optimize.race.plan import Build, Built, Candidate, Material
+from pumice.optimize.race.plan import Build, Built, Candidate, Material, Plan, Timing
 from tests.engines.graphs import node, save, tensor
 
 _INPUTS, _USED, _CLASSES = 16, 32, 4
@@ -81,6 +83,30 @@ def examples(count: int, *, labelled: bool = True) -> Examples:
     inputs = {"x": draw.normal(size=(count, _INPUTS)).astype(np.float32)}
     digest = hashlib.sha256(inputs["x"].tobytes()).hexdigest()
     return Examples(inputs, draw.integers(0, _CLASSES, size=count) if labelled else None, None, digest)
+
+
+def plan_of(folder: Path, kinds: Sequence[str], count: int = 3000) -> Plan:
+    """A plan for the small classifier, which is written if it is not there."""
+    base = folder / "base"
+    return Plan(
+        name="small",
+        source=ModelFolder.read(base) if base.exists() else network(base, 1024),
+        data="drawn",
+        examples=examples(count, labelled=False),
+        judge=Best(),
+        candidates=[candidate(kind) for kind in kinds],
+        cache=folder / "cache",
+        max_drop=0.02,
+        timing=Timing(seconds=4.0),
+    )
+
+
+def told_timer(base: Measured, other: Measured, batches: Sequence[Arrays], longest: float) -> Pairs:
+    """Times that are told by the models' sizes and the inputs: the same each time, and with some scatter."""
+    del longest
+    ratio = other.folder.size_bytes / base.folder.size_bytes
+    times = [1.0 + abs(float(batch["x"].sum())) % 0.1 for batch in batches]
+    return Pairs(times, [ratio * time for time in times], 0.1)
 
 
 def candidate(name: str, kind: str = "") -> Candidate:

@@ -17,11 +17,11 @@ from pumice.optimize.latency.standing import LatencyStanding
 from pumice.optimize.latency.timing import Pairs
 from pumice.optimize.loaded import Measured
 from pumice.optimize.passes.base import ModelFolder
+from pumice.optimize.quality.evidence import Claim, Proof
 from pumice.optimize.race.contender import Contender
 from pumice.optimize.race.journal import Journal
 from pumice.optimize.race.models import Models
 from pumice.optimize.race.plan import Plan, Seen, Timing
-from pumice.optimize.race.proof import OneProof
 from pumice.optimize.race.racing import Race
 from pumice.optimize.race.telling import Telling
 from pumice.optimize.race.timetable import BASE, Timetable
@@ -93,7 +93,7 @@ def _race(
     for contender, (wrong, ratio), alpha in zip(contenders, field, shared(ALPHA, len(field)), strict=True):
         models[contender.name] = _Drawn(wrong, float(draw.random()), ratio)
         quality, latency = shared(alpha, 2)
-        contender.proof = OneProof(plan.judge, MARGIN, quality, labelled=False)
+        contender.proof = Proof("agreement", Claim(MARGIN, quality, labelled=False))
         contender.latency = LatencyStanding(plan.timing.points(batchable=True), latency)
     pool = _Field(models)
     journal = Journal(folder / f"{seed}.jsonl")
@@ -124,7 +124,7 @@ def _offered(contenders: Sequence[Contender], timetable: Timetable) -> list[str]
     ],
 )
 def test_a_field_of_nulls_is_offered_no_more_often_than_said(null: tuple[float, float], tmp_path: Path) -> None:
-    fields = 100
+    fields = 60
     wrong = sum(bool(_offered(*_race(tmp_path, [null] * 4, 2048, seed))) for seed in range(fields))
     alpha = ALPHA / 2  # half of the error is kept for the other kind of mistake
     assert wrong / fields <= alpha + 3 * (alpha * (1 - alpha) / fields) ** 0.5
@@ -141,7 +141,7 @@ def test_the_race_finds_the_frontier_of_the_full_grid_for_a_third_of_its_evaluat
     assert [contender.evaluated <= 256 for contender in contenders[4:6]] == [True, True]
     # the grid: every one answers everything
     for contender, (wrong, _) in zip(contenders, [*bad, *slow, *good], strict=True):
-        whole = OneProof(Best(), MARGIN, ALPHA / 16, labelled=False)
+        whole = Proof("agreement", Claim(MARGIN, ALPHA / 16, labelled=False))
         agree = np.random.default_rng(3).random(8192) >= wrong
         whole.update(Seen(agree, None, None, None))
         if contender.evaluated:

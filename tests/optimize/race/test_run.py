@@ -16,26 +16,11 @@ from pumice.optimize.findings import VariantFinding
 from pumice.optimize.latency.timing import Pairs
 from pumice.optimize.loaded import Measured
 from pumice.optimize.progress import RaceView
-from pumice.optimize.race.plan import Plan, Timing
+from pumice.optimize.race.plan import Plan
 from pumice.optimize.run import optimize
-from tests.optimize.race.field import Best, candidate, examples, network
+from tests.optimize.race.field import candidate, plan_of
 
 KINDS = ("pruned", "same", "heavy", "noisy", "swapped", "short", "nan", "crash")
-
-
-def plan_of(folder: Path, kinds: Sequence[str], count: int = 3000) -> Plan:
-    """A plan for the small classifier."""
-    return Plan(
-        name="small",
-        source=network(folder / "base", 1024),
-        data="drawn",
-        examples=examples(count, labelled=False),
-        judge=Best(),
-        candidates=[candidate(kind) for kind in kinds],
-        cache=folder / "cache",
-        max_drop=0.02,
-        timing=Timing(seconds=4.0),
-    )
 
 
 def _no_timer(base: Measured, candidate: Measured, batches: Sequence[Arrays], longest: float) -> Pairs:

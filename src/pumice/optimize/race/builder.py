@@ -14,7 +14,7 @@ import sys
 import threading
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import msgspec
 
@@ -58,6 +58,7 @@ class Told(msgspec.Struct, frozen=True):
         digest: SHA-256 in hex of its files.
         sensitivity: What each node does to the answers, where that was measured.
         notes: What to know of it, sentences for people.
+        recipe: How it was really made, where that was found out in the making.
         graph: What its graph looks like when it runs.
     """
 
@@ -67,6 +68,7 @@ class Told(msgspec.Struct, frozen=True):
     digest: str = ""
     sensitivity: list[NodeDamage] = msgspec.field(default_factory=list)
     notes: list[str] = msgspec.field(default_factory=list)
+    recipe: dict[str, Any] | None = None
     graph: GraphFacts | None = None
 
 
@@ -97,6 +99,7 @@ def build(work: Work) -> Told:
         digest=folder_digest(folder.path),
         sensitivity=built.sensitivity,
         notes=built.notes,
+        recipe=built.recipe,
         graph=graph,
     )
 

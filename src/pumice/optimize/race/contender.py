@@ -10,8 +10,9 @@ from pumice.optimize.latency.standing import LatencyStanding
 from pumice.optimize.passes.base import ModelFolder
 from pumice.optimize.progress import ContenderView, Stage
 from pumice.optimize.quality.base import Judge
+from pumice.optimize.quality.evidence import Proof
 from pumice.optimize.race.builder import Told
-from pumice.optimize.race.plan import Candidate, Proof
+from pumice.optimize.race.plan import Candidate
 from pumice.optimize.race.reasons import Reason
 
 

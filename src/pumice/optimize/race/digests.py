@@ -12,7 +12,6 @@ from typing import Any
 import msgspec
 
 from pumice.__about__ import __version__
-from pumice.engines.safety import check_external_data
 from pumice.optimize.passes.base import ModelFolder
 from pumice.optimize.race.plan import Plan
 
@@ -29,11 +28,10 @@ def folder_digest(folder: Path) -> str:
 
 def model_digest(folder: ModelFolder) -> str:
     """SHA-256 in hex of the files that make a model, whatever else lies beside them."""
-    names = [folder.manifest.model, folder.manifest.tokenizer]
-    names += sorted(check_external_data(folder.model)) if folder.manifest.format == "onnx" else []
+    files = [*folder.weight_files, *([folder.path / folder.manifest.tokenizer] if folder.manifest.tokenizer else [])]
     whole = hashlib.sha256(msgspec.json.encode(folder.manifest))
-    for name in filter(None, names):
-        whole.update(f"{_file_digest(folder.path / name)}  {name}\n".encode())
+    for file in files:
+        whole.update(f"{_file_digest(file)}  {file.relative_to(folder.path).as_posix()}\n".encode())
     return whole.hexdigest()
 
 

@@ -6,6 +6,8 @@ import os
 import platform
 from pathlib import Path
 
+from pumice.engines.processor import this_processor
+
 _BUSY = 0.7
 
 
@@ -26,9 +28,11 @@ def machine_told(root: Path = Path("/")) -> dict[str, str]:
         lines = []
     pairs = [(name.strip(), value.strip()) for name, _, value in (line.partition(":") for line in lines)]
     name = next((value for name, value in pairs if name == "model name"), platform.processor() or "unknown")
+    processor = this_processor(root)
     return {
         "processor": name,
-        "architecture": platform.machine(),
+        "architecture": processor.architecture,
+        "features": ", ".join(processor.features) or "none known",
         "system": platform.system(),
         "cores": str(usable_cores()),
     }

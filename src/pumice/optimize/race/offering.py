@@ -57,7 +57,7 @@ class Offering:
             quality=contender.quality(),
             latency_ms=contender.latency.finding() if contender.latency else None,
             size_bytes=told.size_bytes if told else 0,
-            recipe=dict(contender.candidate.recipe),
+            recipe=dict((told.recipe if told else None) or contender.candidate.recipe),
             digest=told.digest if told else "",
             batch_dependent=contender.batch_dependent,
             sensitivity=told.sensitivity if told else [],

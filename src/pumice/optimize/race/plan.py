@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 import numpy as np
 
 from pumice.domain.errors import BadSetting
 from pumice.domain.evidence.sequential import check_share
-from pumice.domain.evidence.verdict import Verdict
 from pumice.optimize.examples import Examples
-from pumice.optimize.findings import NodeDamage, Objective, QualityFinding
+from pumice.optimize.findings import NodeDamage, Objective
 from pumice.optimize.latency.standing import Point
 from pumice.optimize.passes.base import ModelFolder
 from pumice.optimize.quality.base import Judge
@@ -52,10 +51,12 @@ class Built(msgspec.Struct, frozen=True):
     Attributes:
         sensitivity: What each node does to the answers, where that was measured.
         notes: What to know of it, sentences for people.
+        recipe: How it was really made, where that was found out in the making; None: as its recipe says.
     """
 
     sensitivity: list[NodeDamage] = msgspec.field(default_factory=list)
     notes: list[str] = msgspec.field(default_factory=list)
+    recipe: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -93,23 +94,6 @@ class Candidate:
     name: str
     recipe: Mapping[str, Any]
     build: Build
-
-
-class Proof(Protocol):
-    """What is proven of one candidate's quality; valid however often one looks."""
-
-    @property
-    def verdict(self) -> Verdict:
-        """What is proven; stays as it was when it was first proven."""
-
-    def update(self, seen: Seen) -> None:
-        """Take in the next examples."""
-
-    def futile(self, n_max: int) -> bool:
-        """Whether the claim cannot be proven any more within so many examples altogether."""
-
-    def finding(self) -> QualityFinding:
-        """What is told of it."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,0 +1,44 @@
+"""An optimization that is killed while it writes to its journal: at a given line, a half of which is written."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from pathlib import Path
+
+import msgspec
+
+from pumice.optimize.race import journal
+from pumice.optimize.run import optimize
+from tests.optimize.race.field import plan_of, told_timer
+
+KINDS = ("pruned", "noisy", "swapped")
+
+
+def main(folder: Path, lines: int) -> None:
+    """Optimize, and die at a line of the journal.
+
+    Args:
+        folder: Where the model and the cache are.
+        lines: Lines that are written before; 0: live.
+    """
+    write = os.write
+    written = 0
+
+    def dying(handle: int, data: bytes) -> int:
+        nonlocal written
+        if data.startswith(b'{"key"'):
+            written += 1
+            if written == lines:
+                write(handle, data[: len(data) // 2])
+                os.kill(os.getpid(), signal.SIGKILL)
+        return write(handle, data)
+
+    journal.os.write = dying  # type: ignore[attr-defined]
+    report = optimize(plan_of(folder, KINDS), lambda _: None, told_timer).report
+    (folder / "report.json").write_bytes(msgspec.json.encode(report))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), int(sys.argv[2]))
