@@ -16,7 +16,7 @@ import msgspec
 from msgspec import Meta
 
 from pumice.domain.errors import BadSetting
-from pumice.domain.model import Manifest, Trust
+from pumice.domain.model import Trust
 from pumice.domain.trust.policy import Policy
 from pumice.environment import own_settings
 
@@ -292,6 +292,22 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
             ge=64 * 1024 * 1024,
         ),
     ] = 10 * 1024 * 1024 * 1024
+    push_max_bytes: Annotated[
+        int, Meta(description="Largest version that callers may push over HTTP (bytes); 0: they may push none.", ge=0)
+    ] = 256 * 1024 * 1024 * 1024
+    push_pending_bytes: Annotated[
+        int, Meta(description="Most disk for pushes over HTTP that are not finished, all together (bytes).", ge=0)
+    ] = 512 * 1024 * 1024 * 1024
+    push_keep: Annotated[
+        float, Meta(description="How long a push over HTTP that was cut off can be gone on with (s).", gt=0)
+    ] = 86_400.0
+    push_code: Annotated[
+        bool, Meta(description="Whether callers may push models that are code of their own, which serving them runs.")
+    ] = False
+    push_folder: Annotated[
+        str,
+        Meta(description="Folder for what has come of pushes over HTTP until they are finished; empty: in the home."),
+    ] = ""
     webhook_hosts: Annotated[
         str,
         Meta(
@@ -421,18 +437,6 @@ def load_settings(
     return _convert(merged, "settings")
 
 
-def parse_manifest(data: object, origin: str) -> Manifest:
-    """Turn parsed JSON or YAML into a manifest.
-
-    Raises:
-        BadSetting: A key is unknown or a value is not allowed.
-    """
-    try:
-        return msgspec.convert(data, Manifest)
-    except msgspec.ValidationError as error:
-        raise BadSetting(origin, str(error), f"the keys {', '.join(Manifest.__struct_fields__)}") from None
-
-
 def _convert(values: Mapping[str, Any], origin: str) -> Settings:
     unknown = sorted(set(values) - set(Settings.__struct_fields__))
     if unknown:
@@ -446,7 +450,9 @@ def _convert(values: Mapping[str, Any], origin: str) -> Settings:
         raise BadSetting(f"{origin}: '{key}'", given, detail) from None
 
 
-_SIZES = frozenset({"cache_size", "max_body_bytes", "memory_budget", "store_cache_size"})
+_SIZES = frozenset(
+    ("cache_size", "max_body_bytes", "memory_budget", "store_cache_size", "push_max_bytes", "push_pending_bytes")
+)
 _OBJECTS = frozenset({"oidc_scopes", "store_options"})
 _LISTS = frozenset({"model_roots"})
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}

@@ -49,6 +49,7 @@ class World:
                 self.now += step.seconds
                 outcome = None
             else:
+                assert isinstance(step, Send)
                 self.sent.append(step)
                 self.now += self.seconds_a_send
                 outcome = self.outcomes[min(len(self.sent), len(self.outcomes)) - 1]

@@ -12,9 +12,10 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from pumice.config import load_settings, parse_manifest
+from pumice.config import load_settings
 from pumice.domain.datatypes import NUMPY_TYPES
 from pumice.domain.errors import PumiceError
+from pumice.domain.model import parse_manifest
 from pumice.domain.signature import Signature, Tensor
 from pumice.gateway import headers
 from pumice.gateway.http import compression

@@ -10,7 +10,8 @@ import msgspec
 import pytest
 import yaml
 
-from pumice.config import load_settings, parse_manifest
+from pumice.config import load_settings
+from pumice.domain.model import parse_manifest
 from tests.house.pages import TWIN, Block, anchors, blocks, pages, prose
 from tests.house.source import ROOT, name_of
 

@@ -71,6 +71,7 @@ def http_server(settings: Settings, parts: Parts) -> uvicorn.Server:
     from pumice.gateway.http.hot.infer import SUFFIX, InferHandler
     from pumice.gateway.http.hot.protocol import hot_protocol
     from pumice.gateway.http.hot.route import HotRoute
+    from pumice.service.store.upload_limits import UploadLimits
 
     limit = settings.max_body_bytes
     limits, budget = _limits(settings), _budget(-(-settings.max_inflight_bytes // settings.workers))
@@ -92,6 +93,13 @@ def http_server(settings: Settings, parts: Parts) -> uvicorn.Server:
         cors=cors,
         access=access,
         regions=parts.regions,
+        uploads=UploadLimits(
+            most_bytes=settings.push_max_bytes,
+            pending_bytes=settings.push_pending_bytes,
+            keep_s=settings.push_keep,
+            code=settings.push_code,
+            folder=settings.push_folder,
+        ),
     )
     config = uvicorn.Config(
         http_app(context),

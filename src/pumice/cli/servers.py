@@ -31,19 +31,20 @@ def default_url() -> str:
     return f"{scheme}://[{host}]:{settings.port}" if ":" in host else f"{scheme}://{host}:{settings.port}"
 
 
-def connect(url: str | None, timeout: float, api_key: str | None = None) -> Client:
+def connect(url: str | None, timeout: float, api_key: str | None = None, *, retries: int = 3) -> Client:
     """Make a client.
 
     Args:
         url: The server; the default one if left out.
         timeout: Time for an operation with all its tries (s).
         api_key: Key to send; that of the settings if left out.
+        retries: How often a request is sent again.
 
     Raises:
         BadSetting: The URL is none.
     """
     verify = load_settings({}).tls_ca or True
-    return Client(url or default_url(), key_of(api_key), timeout=timeout, verify=verify)
+    return Client(url or default_url(), key_of(api_key), timeout=timeout, retries=retries, verify=verify)
 
 
 def key_of(api_key: str | None) -> str | None:

@@ -9,12 +9,13 @@ from typing import Any, Self, TypeVar, Unpack
 import numpy as np
 
 from pumice.client import inference, management, models, streaming, tasks
-from pumice.client.flow import Broken, Flow, Outcome, Pause, Reply, Send
+from pumice.client.flow import Broken, Done, Flow, Outcome, Pause, Reply, Send, Step, Work
 from pumice.client.predictions import Predictor
 from pumice.client.retry import Retries
 from pumice.client.store_faces import AsyncServerStore
 from pumice.client.transport import (
     DEFAULT_TIMEOUT_S,
+    PART_BYTES,
     Verify,
     broken_by,
     http_options,
@@ -57,12 +58,14 @@ class AsyncClient:
         sleep: Callable[[float], Awaitable[None]] | None = None,
     ) -> None:
         import anyio
+        import anyio.to_thread
         import httpx
 
         self._link = link_to(url, api_key, timeout, retries)
         self._predictor = Predictor(self._link)
         self.store = AsyncServerStore(self._run, self._link)
         self._sleep = sleep or anyio.sleep
+        self._in_thread = anyio.to_thread.run_sync
         self._http = httpx.AsyncClient(**http_options(self._link, verify))
         self._failures = httpx.RequestError
 
@@ -150,20 +153,35 @@ class AsyncClient:
 
     async def _run(self, flow: Flow[T]) -> T:
         outcome: Outcome = None
+        problem: Exception | None = None
         while True:
             try:
-                step = flow.send(outcome)
+                step = flow.send(outcome) if problem is None else flow.throw(problem)
             except StopIteration as end:
                 answer: T = end.value
                 return answer
-            if isinstance(step, Pause):
-                await self._sleep(step.seconds)
-                outcome = None
-            else:
-                outcome = await self._send(step)
+            outcome, problem = None, None
+            try:
+                outcome = await self._do(step)
+            except Exception as error:  # noqa: BLE001 - the flow's own work failed; it says what that means
+                problem = error
+
+    async def _do(self, step: Step) -> Outcome:
+        if isinstance(step, Pause):
+            await self._sleep(step.seconds)
+            return None
+        return Done(await self._in_thread(step.do)) if isinstance(step, Work) else await self._send(step)
 
     async def _send(self, step: Send) -> Reply | Broken:
         try:
-            return reply_of(await self._http.request(**request_options(step)))
+            if step.sink is None:
+                return reply_of(await self._http.request(**request_options(step)))
+            async with self._http.stream(**request_options(step)) as response:
+                if response.is_success:
+                    async for part in response.aiter_bytes(PART_BYTES):
+                        await self._in_thread(step.sink, part)
+                    return Reply(response.status_code, response.headers, b"")
+                await response.aread()
+                return reply_of(response)
         except self._failures as error:
             return broken_by(error)

@@ -1,14 +1,14 @@
 """The client without its input and output.
 
-Every operation is a generator, a `Flow`: it yields what is to be done (`Send` a request, `Pause`) and is sent what came
-of it. `Client` and `AsyncClient` differ only in how they do these two things.
+Every operation is a generator, a `Flow`: it yields what is to be done (`Send` a request, `Pause`, do `Work` that takes
+long) and is sent what came of it. `Client` and `AsyncClient` differ only in how they do these things.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pumice.client.errors import ConnectionFailed
 from pumice.client.retry import RETRIED_STATUSES, Clock, Retries, retry_after
@@ -48,12 +48,14 @@ class Send:
     Attributes:
         call: The request.
         headers: All its headers.
-        timeout_s: Longest wait (s).
+        timeout_s: Longest wait (s); with a ``sink``, longest silence.
+        sink: Takes the body of a success in parts, as they come; it blocks. None: the answer has it.
     """
 
     call: Call
     headers: Mapping[str, str]
     timeout_s: float
+    sink: Callable[[bytes], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,24 @@ class Pause:
     """Wait so many seconds."""
 
     seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """Do this, which blocks: in a thread where others wait. What it raises is raised in the flow.
+
+    Attributes:
+        do: It.
+    """
+
+    do: Callable[[], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What came of `Work`."""
+
+    value: Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,10 +118,20 @@ class Broken:
     timed_out: bool = False
 
 
-Step = Send | Pause
-Outcome = Reply | Broken | None
+Step = Send | Pause | Work
+Outcome = Reply | Broken | Done | None
 Flow = Generator[Step, Outcome, T]
 """An operation that gives a ``T`` in the end."""
+
+
+def working(do: Callable[[], T]) -> Flow[T]:
+    """Do something that blocks."""
+    outcome = yield Work(do)
+    if not isinstance(outcome, Done):
+        msg = "Work is answered by Done"
+        raise TypeError(msg)
+    value: T = outcome.value
+    return value
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,13 +152,15 @@ class Link:
     retries: Retries
     clock: Clock = field(default_factory=Clock)
 
-    def attempt(self, call: Call, timeout_s: float) -> Flow[Reply | Broken]:
-        """Send a request once and wait at most so long (s)."""
+    def attempt(
+        self, call: Call, timeout_s: float, sink: Callable[[bytes], None] | None = None
+    ) -> Flow[Reply | Broken]:
+        """Send a request once and wait at most so long (s); a ``sink`` gets the body of a success, part by part."""
         headers = {**self.headers, **call.headers}
         if call.tell_deadline:
             headers["x-timeout-ms"] = f"{max(timeout_s * 1000, 1):.0f}"
-        outcome = yield Send(call, headers, timeout_s)
-        if outcome is None:
+        outcome = yield Send(call, headers, timeout_s, sink)
+        if not isinstance(outcome, Reply | Broken):
             msg = "a Send is answered by a Reply or Broken"
             raise TypeError(msg)
         return outcome
@@ -156,12 +188,12 @@ class Link:
                 raise DeadlineExceeded(f"the client's timeout of {limit:g} s")
             outcome = yield from self.attempt(call, left)
             tried += 1
-            wait = self._wait(call, outcome, tried)
+            wait = self.wait_after(call, outcome, tried)
             if wait is None or self.clock.monotonic() + wait >= deadline:
-                return self._final(outcome, tried, limit)
+                return self.final(outcome, tried, limit)
             yield Pause(wait)
 
-    def _wait(self, call: Call, outcome: Reply | Broken, tried: int) -> float | None:
+    def wait_after(self, call: Call, outcome: Reply | Broken, tried: int) -> float | None:
         """Return how long to wait before the next try (s), or None if there is none."""
         if tried > self.retries.most:
             return None
@@ -174,7 +206,13 @@ class Link:
         asked = retry_after(outcome.headers.get("retry-after", ""), self.clock.wall())
         return self.retries.backoff(tried, self.clock.chance()) if asked is None else asked
 
-    def _final(self, outcome: Reply | Broken, tried: int, limit: float) -> Reply:
+    def final(self, outcome: Reply | Broken, tried: int, limit: float) -> Reply:
+        """Return the last answer, whatever its status.
+
+        Raises:
+            ConnectionFailed: There was none.
+            DeadlineExceeded: The time ran out.
+        """
         if isinstance(outcome, Reply):
             return outcome
         if outcome.timed_out:

@@ -119,6 +119,22 @@ class NoTrustedKey(Refused, e.Untrusted):
         self.what, self.problem, self.mend = "", self.detail, ""
 
 
+class NotInTheClear(Refused, e.StillSealed):
+    """403 of what would have to be told in the clear."""
+
+    def __init__(self, reply: Reply) -> None:
+        super().__init__(reply)
+        self.ref, self.mend = "", ""
+
+
+class NoSuchUpload(Refused, e.UploadNotFound):
+    """404 of a push."""
+
+    def __init__(self, reply: Reply) -> None:
+        super().__init__(reply)
+        self.upload = ""
+
+
 class TooOften(Refused, e.RateLimited, e.Unavailable):
     """429; also an `Unavailable`, since another try helps in the same way."""
 
@@ -171,7 +187,13 @@ _CLASSES: Mapping[int, type[Refused]] = MappingProxyType(
 
 
 _BY_CODE: Mapping[str, type[Refused]] = MappingProxyType(
-    {e.VersionInUse.code: StillUsed, e.Tampered.code: ChangedBytes, e.Untrusted.code: NoTrustedKey}
+    {
+        e.VersionInUse.code: StillUsed,
+        e.Tampered.code: ChangedBytes,
+        e.Untrusted.code: NoTrustedKey,
+        e.StillSealed.code: NotInTheClear,
+        e.UploadNotFound.code: NoSuchUpload,
+    }
 )
 """Where the status alone does not say enough."""
 

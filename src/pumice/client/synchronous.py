@@ -10,12 +10,13 @@ from typing import Any, Self, TypeVar, Unpack
 import numpy as np
 
 from pumice.client import inference, management, models, streaming, tasks
-from pumice.client.flow import Broken, Flow, Outcome, Pause, Reply, Send
+from pumice.client.flow import Broken, Done, Flow, Outcome, Pause, Reply, Send, Step, Work
 from pumice.client.predictions import Predictor
 from pumice.client.retry import Retries
 from pumice.client.store_faces import ServerStore
 from pumice.client.transport import (
     DEFAULT_TIMEOUT_S,
+    PART_BYTES,
     Verify,
     broken_by,
     http_options,
@@ -257,20 +258,35 @@ class Client:
 
     def _run(self, flow: Flow[T]) -> T:
         outcome: Outcome = None
+        problem: Exception | None = None
         while True:
             try:
-                step = flow.send(outcome)
+                step = flow.send(outcome) if problem is None else flow.throw(problem)
             except StopIteration as end:
                 answer: T = end.value
                 return answer
-            if isinstance(step, Pause):
-                self._sleep(step.seconds)
-                outcome = None
-            else:
-                outcome = self._send(step)
+            outcome, problem = None, None
+            try:
+                outcome = self._do(step)
+            except Exception as error:  # noqa: BLE001 - the flow's own work failed; it says what that means
+                problem = error
+
+    def _do(self, step: Step) -> Outcome:
+        if isinstance(step, Pause):
+            self._sleep(step.seconds)
+            return None
+        return Done(step.do()) if isinstance(step, Work) else self._send(step)
 
     def _send(self, step: Send) -> Reply | Broken:
         try:
-            return reply_of(self._http.request(**request_options(step)))
+            if step.sink is None:
+                return reply_of(self._http.request(**request_options(step)))
+            with self._http.stream(**request_options(step)) as response:
+                if response.is_success:
+                    for part in response.iter_bytes(PART_BYTES):
+                        step.sink(part)
+                    return Reply(response.status_code, response.headers, b"")
+                response.read()
+                return reply_of(response)
         except self._failures as error:
             return broken_by(error)

@@ -22,6 +22,9 @@ context, which may also bring a certificate of the client, or not at all (False)
 CONNECT_S = 10.0
 """Longest wait for one connection (s); then another is tried."""
 
+PART_BYTES = 1024 * 1024
+"""Bytes of a long answer that are handed on at once."""
+
 DEFAULT_TIMEOUT_S = 60.0
 """Time for an operation with all its tries (s)."""
 

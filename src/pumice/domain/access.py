@@ -23,6 +23,8 @@ class Verb(Enum):
     """To look: metadata, lists, metrics, pages."""
     INFER = "infer"
     """To run models, and to get what they gave."""
+    TAKE = "take"
+    """To take files of stored versions away; not given to who may only run the model."""
     MANAGE = "manage"
     """To change what is served, and who may come in."""
 
@@ -30,8 +32,12 @@ class Verb(Enum):
 _GIVEN_BY = {
     Verb.READ: (Verb.READ, Verb.INFER, Verb.MANAGE),  # who runs a model must be able to look up what it takes
     Verb.INFER: (Verb.INFER,),
+    Verb.TAKE: (Verb.READ, Verb.MANAGE),
     Verb.MANAGE: (Verb.MANAGE,),
 }
+_ASKED = {Verb.TAKE: Verb.READ}
+"""The scope that a refusal names, where it is not called as the verb."""
+
 _GRANTED = ("infer", "read", "manage")
 
 
@@ -40,7 +46,8 @@ class Scope:
     """Something that a caller may do.
 
     Attributes:
-        verb: What. ``infer`` and ``manage`` include ``read`` of the same model.
+        verb: What. ``infer`` and ``manage`` include ``read`` of the same model; ``infer`` but to take its
+            files away.
         model: Name of the model it may be done with; `EVERY`: with every one, and with the server as a whole.
     """
 
@@ -130,7 +137,7 @@ class Principal:
             Forbidden: Its scopes do not say so.
         """
         if not self.allows(verb, model):
-            raise Forbidden(self.caller, f"{verb.value}:{model}")
+            raise Forbidden(self.caller, f"{_ASKED.get(verb, verb).value}:{model}")
 
 
 def scopes_of(texts: Iterable[str]) -> frozenset[Scope]:

@@ -177,3 +177,15 @@ class Profile(msgspec.Struct, frozen=True):
     def repeatable(self) -> bool:
         """Whether an answer may be kept for equal requests: nothing but the request makes it what it is."""
         return self.deterministic and not self.batch_dependent and not self.decoupled
+
+
+def parse_manifest(data: object, origin: str) -> Manifest:
+    """Turn parsed JSON or YAML into a manifest.
+
+    Raises:
+        BadSetting: A key is unknown or a value is not allowed.
+    """
+    try:
+        return msgspec.convert(data, Manifest)
+    except msgspec.ValidationError as error:
+        raise BadSetting(origin, str(error), f"the keys {', '.join(Manifest.__struct_fields__)}") from None

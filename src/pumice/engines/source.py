@@ -7,9 +7,8 @@ from pathlib import Path
 
 import msgspec
 
-from pumice.config import parse_manifest
 from pumice.domain.errors import BadArtefact
-from pumice.domain.model import Manifest
+from pumice.domain.model import Manifest, parse_manifest
 from pumice.engines.discovery import engines_in_files
 from pumice.engines.registry import engine_class, engine_that_takes, find_engine, installed_engines
 from pumice.engines.safety import refuse_unsafe

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from pumice.config import ModelSettings, Settings, parse_manifest
+from pumice.config import ModelSettings, Settings
 from pumice.domain.errors import BadArtefact, BadSetting, VersionNotFound
-from pumice.domain.model import Manifest
+from pumice.domain.model import Manifest, parse_manifest
 from pumice.domain.store.manifest import VersionManifest
 from pumice.domain.store.names import Ref, parse_ref
 from pumice.domain.store.records import VersionRecord

@@ -9,7 +9,7 @@ import shutil
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
-from pumice.domain.errors import BadArtefact, Tampered
+from pumice.domain.errors import BadArtefact, StorageFailed, Tampered
 
 _SUFFIX = ".part"
 
@@ -62,6 +62,21 @@ def keep_only(part: Path, paths: Collection[str]) -> None:
                 place.unlink()
         elif not any(path.is_relative_to(place) for path in wanted):
             place.rmdir()
+
+
+def refuse_taken(folder: Path) -> None:
+    """Refuse a target that has something in it.
+
+    Raises:
+        BadArtefact: It has.
+        StorageFailed: It cannot be looked at.
+    """
+    try:
+        taken = folder.is_symlink() or (folder.exists() and (not folder.is_dir() or any(folder.iterdir())))
+    except OSError as error:
+        raise StorageFailed(str(folder), error.strerror or str(error)) from error
+    if taken:
+        raise BadArtefact(str(folder), "it is there already, and no empty folder", "name a folder that is not there")
 
 
 def _sweep(target: Path, part: Path) -> None:

@@ -91,8 +91,14 @@ def read_small(reader: PackReader, place: Place, digest: bytes) -> bytes:
     return data
 
 
-def runs_of(file: StoredFile, session: Session, reader: PackReader) -> Iterator[Run]:
+def runs_of(file: StoredFile, session: Session, reader: PackReader, start: int = 0) -> Iterator[Run]:
     """Say where the bytes of a file lie, in order, each run of a block at most.
+
+    Args:
+        file: The file.
+        session: Keeps its packs from the collector.
+        reader: Reads packs.
+        start: Lists of chunks that end before this byte are passed over.
 
     Raises:
         Tampered: A list or a chunk is not there, or together they are not as long as the file.
@@ -101,6 +107,10 @@ def runs_of(file: StoredFile, session: Session, reader: PackReader) -> Iterator[
     at = 0
     for digest in file.lists:
         entries = read_list(read_object(session, reader, digest))
+        size = sum(size for _, size in entries)
+        if at + size <= start:
+            at += size
+            continue
         places = session.find({chunk for chunk, _ in entries})
         run: Run | None = None
         for chunk, size in entries:
@@ -272,6 +282,28 @@ def pour(
         rooms.give_back(room)
 
     in_threads(runs_of(file, session, reader), work, progress)
+
+
+def blocks_from(file: StoredFile, start: int, session: Session, reader: PackReader) -> Iterator[memoryview]:
+    """Read the bytes of a stored file in their order, from one of them on.
+
+    Args:
+        file: The file, as it is stored.
+        start: Place of the first byte that is wanted.
+        session: Keeps its packs from the collector.
+        reader: Reads packs.
+
+    Yields:
+        Bytes whose chunks are checked, a block at most; they are the caller's until it asks for the next.
+
+    Raises:
+        Tampered: Stored bytes have changed.
+        StorageFailed: Something could not be read.
+    """
+    room = Rooms().take()
+    for run in runs_of(file, session, reader, start):
+        if run.at + run.place.size > start:
+            yield load(reader, run.place, run.chunks, room)[max(0, start - run.at) :]
 
 
 def read_sealed(wanted: Readable, session: Session, reader: PackReader) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import os
 import stat
@@ -46,6 +47,21 @@ class SourceFile:
 def made_file(path: str, content: bytes) -> SourceFile:
     """A file that lies nowhere yet."""
     return SourceFile(check_path(path), Path(path), len(content), content)
+
+
+def sha256_of(file: SourceFile) -> str:
+    """Digest of a file, in hex.
+
+    Raises:
+        BadArtefact: It cannot be read.
+    """
+    try:
+        if file.content is not None:
+            return hashlib.sha256(file.content).hexdigest()
+        with file.open() as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise BadArtefact(str(file.place), f"it cannot be read: {error.strerror}", "mend its permissions") from None
 
 
 def files_of(folder: Path) -> list[SourceFile]:

@@ -22,6 +22,7 @@ from pumice.cli.models.common import (
 )
 from pumice.cli.output import print_json
 from pumice.cli.servers import ApiKeyOption, connect
+from pumice.domain.errors import BadSetting
 from pumice.domain.store.names import DEFAULT_ALIAS
 from pumice.domain.store.records import Move
 from pumice.domain.trust.policy import short
@@ -104,6 +105,8 @@ def verify(
 ) -> None:
     """Hold stored bytes against digests and signatures, and certificates against their evidence (3: a no)."""
     if folder is not None:
+        if url is not None:
+            raise BadSetting("--folder", "together with --url", "one of them: a folder is looked at on this machine")
         _verify_folder(folder, ref or "", as_json=json)
         return
     if url is None:

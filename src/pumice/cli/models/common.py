@@ -12,6 +12,7 @@ from typing import Annotated, NamedTuple, Protocol, TypeVar
 import typer
 
 from pumice.cli.servers import connect
+from pumice.client.store_faces import ServerStore
 from pumice.config import load_settings
 from pumice.domain.errors import BadSetting, PumiceError
 from pumice.domain.store.difference import Difference
@@ -21,6 +22,8 @@ from pumice.domain.store.told import Answered, Collected, Lineage, Shown
 from pumice.service.access.audit import Act, Audit
 from pumice.service.answers.log import answered
 from pumice.service.store import Store
+from pumice.service.store.exchanging import Depot
+from pumice.service.store.remote import RemoteStore
 from pumice.service.store.types import Progress
 
 T = TypeVar("T")
@@ -35,6 +38,9 @@ NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="Name of the m
 
 TIMEOUT_S = 30.0
 """Longest wait for a server's answer, where it does not read or write much (s)."""
+
+TRANSFER_RETRIES = 8
+"""How often a part of a transfer is sent again: for a quarter of a minute, in which a server starts anew."""
 
 _UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB")
 
@@ -94,8 +100,48 @@ class Where(NamedTuple):
             with Store() as store:
                 yield store
         else:
-            with connect(self.url, TIMEOUT_S, self.api_key) as client:
-                yield client.store
+            with self.server() as server:
+                yield server
+
+    @contextlib.contextmanager
+    def server(self) -> Iterator[ServerStore]:
+        """Open the store of the server."""
+        with connect(self.url, TIMEOUT_S, self.api_key) as client:
+            yield client.store
+
+    @contextlib.contextmanager
+    def far(self, *, signs: bool = False) -> Iterator[RemoteStore]:
+        """Open the store of the server for transfers, which outlast a server that is started anew.
+
+        Args:
+            signs: Whether this home's key signs what is pushed.
+        """
+        with connect(self.url, TIMEOUT_S, self.api_key, retries=TRANSFER_RETRIES) as client:
+            yield RemoteStore(client, load_settings({}), signs=signs)
+
+    def storing(self, what: str, target: Mapping[str, str], run: Callable[[Depot], T], *, signs: bool = False) -> T:
+        """Bring something into it; a server writes it down itself.
+
+        Args:
+            what: What is done, for the audit record.
+            target: With what.
+            run: Does it.
+            signs: Whether this home's key signs what is sent to a server.
+        """
+        if self.url is None:
+            return changing(what, target, run)
+        with self.far(signs=signs) as store:
+            return run(store)
+
+    @contextlib.contextmanager
+    def taking(self) -> Iterator[Store | RemoteStore]:
+        """Open it, to take files out."""
+        if self.url is None:
+            with Store() as store:
+                yield store
+        else:
+            with self.far() as far:
+                yield far
 
     def answered(self, request_id: str) -> list[Answered]:
         """Which versions answered a request."""

@@ -8,8 +8,9 @@ from typing import Annotated
 import msgspec
 import typer
 
-from pumice.cli.models.common import JsonOption, ReasonOption, changing
+from pumice.cli.models.common import JsonOption, ReasonOption, UrlOption, Where, changing
 from pumice.cli.output import print_json
+from pumice.cli.servers import ApiKeyOption
 from pumice.store.seal_keys import file, keyring
 
 _IN_KEYRING = "keyring:"
@@ -37,10 +38,16 @@ def seal_key(
 def reseal(
     name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="A model. [every model]")] = None,
     reason: ReasonOption = "",
+    url: UrlOption = None,
+    api_key: ApiKeyOption = None,
     json: JsonOption = False,
 ) -> None:
     """Wrap the keys of sealed versions with the first key of seal_key; no file is encrypted anew."""
-    found = changing("models reseal", {"model": name or "*"}, lambda store: store.seals.reseal(name or "", reason))
+    if url is None:
+        found = changing("models reseal", {"model": name or "*"}, lambda store: store.seals.reseal(name or "", reason))
+    else:
+        with Where(url, api_key).server() as store:
+            found = store.reseal(name or "", reason)
     if json:
         print_json({"resealed": msgspec.to_builtins(found)})
         return

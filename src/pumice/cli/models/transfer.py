@@ -8,9 +8,10 @@ from typing import Annotated
 import msgspec
 import typer
 
-from pumice.cli.models.common import JsonOption, ReasonOption, RefArgument, changing, size_text, telling
+from pumice.cli.models.common import JsonOption, ReasonOption, RefArgument, UrlOption, Where, size_text, telling
 from pumice.cli.output import print_json
-from pumice.domain.errors import BadArtefact
+from pumice.cli.servers import ApiKeyOption
+from pumice.domain.errors import BadArtefact, BadSetting
 from pumice.service.store import Store
 from pumice.service.store.types import PushWish
 
@@ -37,10 +38,17 @@ def push(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
             help="Compare with what is stored of it also in an object store, and write anew what is damaged there.",
         ),
     ] = False,
+    sign: Annotated[
+        bool, typer.Option("--sign", help="With --url: sign the files with this home's key too, beside the server's.")
+    ] = False,
     reason: ReasonOption = "",
+    url: UrlOption = None,
+    api_key: ApiKeyOption = None,
     json: JsonOption = False,
 ) -> None:
     """Store a model as the next version of a name."""
+    if sign and url is None:
+        raise BadSetting("--sign", "without --url", "it with --url: a home signs what is pushed into it anyway")
     wish = PushWish(
         parents=tuple(parent or ()),
         recipe=_recipe(recipe),
@@ -50,8 +58,9 @@ def push(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
         mend=mend,
     )
     with telling("pushing") as tell:
-        record = changing(
-            "models push", {"source": source, "model": name}, lambda store: store.push(source, name, wish, tell)
+        target = {"source": source, "model": name}
+        record = Where(url, api_key).storing(
+            "models push", target, lambda store: store.push(source, name, wish, tell), signs=sign
         )
     if json:
         print_json(msgspec.to_builtins(record))
@@ -67,12 +76,14 @@ def pull(
     unseal: Annotated[
         bool, typer.Option("--unseal", help="Decrypt a sealed version: its files then lie in DIR for all to read.")
     ] = False,
+    url: UrlOption = None,
+    api_key: ApiKeyOption = None,
     json: JsonOption = False,
 ) -> None:
     """Write the files of a version into a folder."""
-    with telling("pulling") as tell, Store() as store:
+    with telling("pulling") as tell, Where(url, api_key).taking() as store:
         record = store.pull(ref, folder, tell, unseal=unseal)
-        sealed = unseal and store.seals.row(record) is not None
+        sealed = unseal and isinstance(store, Store) and store.seals.row(record) is not None
     if sealed:
         typer.echo(f"the files of {record.model}@{record.version} now lie unsealed in {folder}", err=True)
     if json:

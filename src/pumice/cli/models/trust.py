@@ -3,32 +3,46 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Protocol
 
 import msgspec
 import typer
 
-from pumice.cli.models.common import JsonOption, changing, time_text
+from pumice.cli.models.common import JsonOption, UrlOption, Where, changing, time_text
 from pumice.cli.output import console, print_json
-from pumice.domain.errors import BadSetting
+from pumice.cli.servers import ApiKeyOption
+from pumice.domain.errors import BadArtefact, BadSetting
+from pumice.domain.store.records import VersionRecord
 from pumice.domain.store.told import KeyLine
 from pumice.domain.trust.policy import short
 from pumice.service.store import Store
 
 
+class Signs(Protocol):
+    """Signs the versions of a name."""
+
+    def sign(self, name: str) -> list[VersionRecord]:
+        """See `pumice.service.store.statements.Statements`."""
+
+
 def sign(
     name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Name of a model. [every model]")] = None,
+    url: UrlOption = None,
+    api_key: ApiKeyOption = None,
     json: JsonOption = False,
 ) -> None:
     """Sign what no trusted key signed, and the state of each name as it is now: you vouch for it."""
-
-    def run(store: Store) -> list[str]:
-        names = [name] if name else store.statements.names()
-        return [f"{one.model}@{one.version}" for each in names for one in store.statements.sign(each)]
-
-    signed = changing("models sign", {"model": name or "*"}, run)
+    if url is None:
+        records = changing(
+            "models sign",
+            {"model": name or "*"},
+            lambda store: _sign([name] if name else store.statements.names(), store.statements),
+        )
+    else:
+        with Where(url, api_key).server() as store:
+            records = _sign([name] if name else [found.model for found in store.models()], store)
+    signed = [f"{one.model}@{one.version}" for one in records]
     if json:
         print_json({"signed": signed})
         return
@@ -48,31 +62,75 @@ def trust(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
     name: Annotated[str, typer.Option("--name", help="Whose key it is.")] = "",
     revoke: Annotated[str, typer.Option("--revoke", metavar="ID", help="Believe nothing more that a key signed.")] = "",
     rotate: Annotated[bool, typer.Option("--rotate", help="Make a new key for this home.")] = False,
-    public: Annotated[bool, typer.Option("--public", help="Print the public key that this home signs with.")] = False,
+    public: Annotated[
+        bool, typer.Option("--public", help="Print the public key that this home, or the server, signs with.")
+    ] = False,
     reason: Annotated[str, typer.Option("--reason", help="Why a key is revoked.")] = "",
+    url: UrlOption = None,
+    api_key: ApiKeyOption = None,
     json: JsonOption = False,
 ) -> None:
-    """List the keys that sign here and are trusted, or change them."""
+    """List the keys that sign here, or on a server, and are trusted, or change them."""
     chosen = [key is not None, bool(revoke), rotate, public]
     if sum(chosen) > 1:
         raise BadSetting("models trust", "several things at once", "one of KEYFILE, --revoke, --rotate and --public")
+    if rotate and url is not None:
+        raise BadSetting("--rotate", "together with --url", "it on the server's machine: its key lies there")
     if key is not None:
         patterns = tuple(models or ("*",))
-        _changed("trust", {"key": str(key)}, lambda store: store.keys.trust(key, patterns, name), as_json=json)
+        _tell(_trust(key, patterns, name, Where(url, api_key)), as_json=json)
     elif revoke:
-        _changed("revoke", {"key": revoke}, lambda store: store.keys.revoke(revoke, reason, time.time()), as_json=json)
+        _tell(_revoke(revoke, reason, Where(url, api_key)), as_json=json)
     elif rotate:
-        _changed("rotate", {}, lambda store: store.keys.rotate(), as_json=json)
+        _tell(changing("models trust: rotate", {}, lambda store: store.keys.rotate()), as_json=json)
     elif public:
-        with Store() as store:
-            typer.echo(store.keys.signing.public.decode(), nl=False)
+        typer.echo(_public(Where(url, api_key)), nl=False)
     else:
-        with Store() as store:
-            _list(store.keys.lines(), as_json=json)
+        _list(_lines(Where(url, api_key)), as_json=json)
 
 
-def _changed(what: str, target: dict[str, str], run: Callable[[Store], str], *, as_json: bool) -> None:
-    key = changing(f"models trust: {what}", target, run)
+def _sign(names: list[str], signer: Signs) -> list[VersionRecord]:
+    return [record for each in names for record in signer.sign(each)]
+
+
+def _trust(file: Path, patterns: tuple[str, ...], name: str, where: Where) -> str:
+    if where.url is None:
+        return changing("models trust: trust", {"key": str(file)}, lambda store: store.keys.trust(file, patterns, name))
+    try:
+        pem = file.read_text(encoding="ascii")
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadArtefact(str(file), f"it cannot be read: {error}", "give a public key or a certificate") from None
+    with where.server() as store:
+        return store.keys.trust(pem, patterns, name or file.stem).id
+
+
+def _revoke(key: str, reason: str, where: Where) -> str:
+    if where.url is None:
+        return changing("models trust: revoke", {"key": key}, lambda store: store.keys.revoke(key, reason, time.time()))
+    with where.server() as store:
+        return store.keys.revoke(key, reason).id
+
+
+def _public(where: Where) -> str:
+    if where.url is None:
+        with Store() as own:
+            return own.keys.signing.public.decode()
+    with where.server() as store:
+        for line in store.keys.lines():
+            if line.own:
+                return line.public
+    raise BadSetting("--public", "a server that never signed anything", "push a version there first")
+
+
+def _lines(where: Where) -> list[KeyLine]:
+    if where.url is None:
+        with Store() as own:
+            return own.keys.lines()
+    with where.server() as store:
+        return store.keys.lines()
+
+
+def _tell(key: str, *, as_json: bool) -> None:
     if as_json:
         print_json({"key": key})
     else:

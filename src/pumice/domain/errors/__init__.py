@@ -8,7 +8,8 @@ PumiceError
 │   ├── UncleanText
 │   ├── TooLarge
 │   ├── LoadFailed
-│   └── LoadRefused
+│   ├── LoadRefused
+│   └── PushRefused
 ├── NotAllowed                 at the door
 │   ├── Unauthenticated
 │   └── Forbidden
@@ -19,6 +20,7 @@ PumiceError
 │   ├── TaskNotFound
 │   ├── RegionNotFound
 │   ├── VersionNotFound
+│   ├── UploadNotFound
 │   └── RequestNotFound
 ├── VersionInUse               something else needs it
 ├── Tampered                   stored bytes have changed
@@ -81,10 +83,12 @@ from pumice.domain.errors.setup import BadArtefact, BadSetting, MissingDependenc
 from pumice.domain.errors.store import (
     ExchangeFailed,
     KeyServiceFailed,
+    PushRefused,
     RequestNotFound,
     StillSealed,
     Tampered,
     Untrusted,
+    UploadNotFound,
     VersionInUse,
     VersionNotFound,
     WrongSealKey,
@@ -114,6 +118,7 @@ __all__ = [
     "OverShare",
     "Overloaded",
     "PumiceError",
+    "PushRefused",
     "RateLimited",
     "RegionNotFound",
     "RequestNotFound",
@@ -131,6 +136,7 @@ __all__ = [
     "UnsafeArtefact",
     "Unsupported",
     "Untrusted",
+    "UploadNotFound",
     "VersionInUse",
     "VersionNotFound",
     "WrongSealKey",

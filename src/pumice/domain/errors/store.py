@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from pumice.domain.errors.availability import Unavailable
 from pumice.domain.errors.base import PumiceError
-from pumice.domain.errors.request import NotFound
+from pumice.domain.errors.request import NotFound, Unfit
 from pumice.domain.errors.setup import SetupError
 
 _MOST_NAMES = 20
@@ -53,6 +53,46 @@ class RequestNotFound(NotFound):
             f"request '{self.request_id}' is not in the log of answers: it has those of servers with "
             "'request_log: ids', the newest 'request_log_size' of them"
         )
+
+
+@dataclass(eq=False)
+class UploadNotFound(NotFound):
+    """A push over HTTP that the server knows nothing of, or no longer.
+
+    Args:
+        upload: Its name.
+    """
+
+    upload: str
+    code = "upload-not-found"
+    title = "No such push is under way"
+
+    @property
+    def message(self) -> str:
+        """Say what may have become of it."""
+        return (
+            f"the server has no push '{self.upload}': it is done, was given up, or was cut off too long ago; push again"
+        )
+
+
+@dataclass(eq=False)
+class PushRefused(Unfit):
+    """What a caller pushes cannot be stored.
+
+    Args:
+        model: Name of the model.
+        problem: What is wrong with it, and what to do.
+    """
+
+    model: str
+    problem: str
+    code = "push-refused"
+    title = "This cannot be stored"
+
+    @property
+    def message(self) -> str:
+        """Name the model and the fault."""
+        return f"'{self.model}' is not stored: {self.problem}"
 
 
 @dataclass(eq=False)

@@ -333,3 +333,43 @@ class Mended(msgspec.Struct, frozen=True, kw_only=True):
     mended: int
     chunks: int
     left: list[str]
+
+
+class Resealed(msgspec.Struct, frozen=True, kw_only=True):
+    """A data key that was wrapped anew.
+
+    Attributes:
+        model: Name of the model.
+        version: Number of the version.
+        before: Id of the key that wrapped it before.
+        after: Id of the key that wraps it now.
+    """
+
+    model: str
+    version: int
+    before: str
+    after: str
+
+
+class StatementList(msgspec.Struct, frozen=True):
+    """Every signed statement about a version, the oldest first; the bundles in base64."""
+
+    statements: list[SignedStatement]
+
+
+class KeyLines(msgspec.Struct, frozen=True):
+    """The key that signs here, and those that are trusted."""
+
+    keys: list[KeyLine]
+
+
+class SignedRefs(msgspec.Struct, frozen=True):
+    """Versions that were signed."""
+
+    signed: list[VersionRecord]
+
+
+class ResealedList(msgspec.Struct, frozen=True):
+    """Sealed versions whose key was wrapped with another."""
+
+    resealed: list[Resealed]

@@ -23,6 +23,7 @@ STATUSES: Mapping[type[e.PumiceError], StatusCode] = MappingProxyType(
         e.RateLimited: StatusCode.RESOURCE_EXHAUSTED,
         e.LoadFailed: StatusCode.INVALID_ARGUMENT,  # as Triton has it
         e.LoadRefused: StatusCode.PERMISSION_DENIED,
+        e.PushRefused: StatusCode.INVALID_ARGUMENT,
         e.NotFound: StatusCode.NOT_FOUND,
         e.KeyNotFound: StatusCode.NOT_FOUND,
         e.RequestNotFound: StatusCode.NOT_FOUND,
@@ -30,6 +31,7 @@ STATUSES: Mapping[type[e.PumiceError], StatusCode] = MappingProxyType(
         e.TaskNotFound: StatusCode.NOT_FOUND,
         e.RegionNotFound: StatusCode.NOT_FOUND,
         e.VersionNotFound: StatusCode.NOT_FOUND,
+        e.UploadNotFound: StatusCode.NOT_FOUND,
         e.VersionInUse: StatusCode.FAILED_PRECONDITION,
         e.Tampered: StatusCode.DATA_LOSS,
         e.Untrusted: StatusCode.FAILED_PRECONDITION,
@@ -50,7 +52,7 @@ STATUSES: Mapping[type[e.PumiceError], StatusCode] = MappingProxyType(
         e.BadSetting: StatusCode.INTERNAL,
         e.BadArtefact: StatusCode.INTERNAL,
         e.UnsafeArtefact: StatusCode.INTERNAL,
-        e.StillSealed: StatusCode.INTERNAL,
+        e.StillSealed: StatusCode.PERMISSION_DENIED,
         e.WrongSealKey: StatusCode.INTERNAL,
         e.MissingDependency: StatusCode.INTERNAL,
     }

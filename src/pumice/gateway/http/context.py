@@ -16,6 +16,7 @@ from pumice.service.inference import Inference
 from pumice.service.models import Models
 from pumice.service.shared_memory import Regions
 from pumice.service.store.opened import OpenStore
+from pumice.service.store.upload_limits import UploadLimits
 from pumice.service.tasks import Tasks
 
 
@@ -53,6 +54,7 @@ class HttpContext:
         budget: What the bodies of all requests may take together.
         cors: Other origins whose pages may call; None: none.
         access: Who may come in, and what is written down of those who manage.
+        uploads: What callers may push into the store.
         regions: Shared memory of callers; None: the operator has not allowed any.
         started: When the server started (Unix time, s).
         server: Name of the server.
@@ -68,6 +70,7 @@ class HttpContext:
     budget: Budget = field(default_factory=lambda: Budget(1 << 30))
     cors: Cors | None = None
     access: Access = field(default_factory=Access)
+    uploads: UploadLimits = field(default_factory=UploadLimits)
     regions: Regions | None = None
     started: float = field(default_factory=time.time)
     server: str = "pumice"

@@ -50,7 +50,7 @@ class Doc:
         summary: What it is for.
         answers: HTTP status -> answer, where it is no error.
         errors: What it may raise; each stands in the document with its status and the shape of its path.
-        body: Type of the request's JSON body, or None.
+        body: Type of the request's JSON body; a media type where it is no JSON; None where there is no body.
         example: A body to begin with.
         headers: Names of request headers that it heeds, of `pumice.gateway.http.openapi.HEADERS`.
         query: Names of what may stand behind the question mark, of `pumice.gateway.http.openapi.QUERY`.
@@ -81,6 +81,7 @@ class Endpoint:
         narrow: The handler itself holds what it does, model by model, against the scopes of
             `pumice.gateway.http.reading.principal_of`, so any caller with the verb for some model comes in. Else the
             verb is needed for the path's ``{model}``, and for all models where the path has none.
+        quiet: A part of an act whose other parts are written down: the audit record does not have it.
     """
 
     method: str
@@ -89,3 +90,4 @@ class Endpoint:
     handler: Handler | None
     doc: Doc | None = None
     narrow: bool = False
+    quiet: bool = False

@@ -32,6 +32,7 @@ STATUSES: Mapping[type[e.PumiceError], int] = MappingProxyType(
         e.RateLimited: 429,
         e.LoadFailed: 400,  # as Triton has it
         e.LoadRefused: 403,
+        e.PushRefused: 422,
         e.NotFound: 404,
         e.KeyNotFound: 404,
         e.RequestNotFound: 404,
@@ -39,6 +40,7 @@ STATUSES: Mapping[type[e.PumiceError], int] = MappingProxyType(
         e.TaskNotFound: 404,
         e.RegionNotFound: 404,
         e.VersionNotFound: 404,
+        e.UploadNotFound: 404,
         e.VersionInUse: 409,
         e.Tampered: 500,
         e.Untrusted: 403,
@@ -59,7 +61,7 @@ STATUSES: Mapping[type[e.PumiceError], int] = MappingProxyType(
         e.BadSetting: 500,
         e.BadArtefact: 500,
         e.UnsafeArtefact: 500,
-        e.StillSealed: 500,
+        e.StillSealed: 403,
         e.WrongSealKey: 500,
         e.MissingDependency: 500,
     }

@@ -35,7 +35,7 @@ def guarded(endpoint: Endpoint, handler: Handler, doors: Doors | None, audit: Au
             await doors.admitted(standing)
         return await handler(request)
 
-    if audit is None or endpoint.verb is not Verb.MANAGE:
+    if audit is None or endpoint.verb is not Verb.MANAGE or endpoint.quiet:
         return enter
     written = audit
 

@@ -41,6 +41,13 @@ HEADERS: Mapping[str, Text] = {
         "Length of the JSON (bytes) where binary tensors follow it; 0: the body is the only input's bytes.",
         "正文中 JSON 部分的字节数，其后为二进制张量；0 表示正文即唯一输入的字节。",
     ),
+    "range": Text(
+        "bytes=N-: begin at this byte, to go on with what was cut off.", "bytes=N-：从该字节开始，用于断点续传。"
+    ),
+    "if-range": Text(
+        "The ETag of what is there already; if it is another file now, all of it is sent.",
+        "已有部分的 ETag；若文件已不同，则发送全部内容。",
+    ),
     "prefer": Text(
         "wait=SECONDS: answer with the result if it is there in time.", "wait=秒数：及时完成则直接返回结果。"
     ),
@@ -57,10 +64,12 @@ QUERY: Mapping[str, Text] = {
         "变更后的版本：NAME、NAME@VERSION 或 NAME@ALIAS。",
     ),
     "reason": Text("Why, for the journal.", "原因，写入变更日志。"),
+    "path": Text("Path of the file in the version.", "文件在版本中的路径。"),
+    "offset": Text("Place of the first byte in the file.", "首字节在文件中的位置。"),
 }
 """What routes heed behind the question mark."""
 
-_NEEDED_QUERY = frozenset({"against"})
+_NEEDED_QUERY = frozenset({"against", "path", "offset"})
 
 _PARAMETERS: Mapping[str, Text] = {
     "model": Text("Name of the model, percent-encoded.", "模型名称（百分号编码）。"),
@@ -73,6 +82,9 @@ _PARAMETERS: Mapping[str, Text] = {
     "alias": Text("An alias, such as prod.", "别名，如 prod。"),
     "request_id": Text("Id of the request.", "请求标识。"),
     "key_id": Text("Id of the key.", "密钥标识。"),
+    "upload": Text("Name of the push, from its beginning.", "推送的标识，由开始推送时返回。"),
+    "file": Text("Place of the file in the list that was sent, from 0.", "文件在所发列表中的序号，从 0 开始。"),
+    "signer": Text("Id of the key that signs, or its beginning (8 digits or more).", "密钥标识或其开头（至少 8 位）。"),
     "region": Text("Name of the region of shared memory, percent-encoded.", "共享内存区域的名称（百分号编码）。"),
 }
 
@@ -203,8 +215,11 @@ def _operation(endpoint: Endpoint, doc: Doc, schemas: _Schemas) -> Json:
         "security": [] if endpoint.verb is Verb.OPEN else [{"bearer": []}, {}],
     }
     if doc.body is not None:
-        content = {"schema": schemas.of(doc.body), "example": doc.example}
-        operation["requestBody"] = {"required": not doc.body_optional, "content": {JSON: content}}
+        if isinstance(doc.body, str):
+            kind, content = doc.body, {"schema": {"type": "string", "format": "binary"}}
+        else:
+            kind, content = JSON, {"schema": schemas.of(doc.body), "example": doc.example}
+        operation["requestBody"] = {"required": not doc.body_optional, "content": {kind: content}}
     return operation
 
 

@@ -11,25 +11,25 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
 from pumice.config import load_settings
-from pumice.domain.errors import BadSetting, StorageFailed, UnsafeArtefact
+from pumice.domain.errors import BadSetting, StorageFailed
 from pumice.domain.model import Manifest
 from pumice.domain.store.names import check_alias, check_model_name, is_left_out
-from pumice.domain.store.records import VersionRecord
+from pumice.domain.store.records import Move, VersionRecord
+from pumice.domain.store.told import Shown
 from pumice.domain.trust.statements import SIGNATURE_FILE
-from pumice.engines.discovery import engines_in_files
-from pumice.engines.registry import engine_class, engine_that_takes
 from pumice.engines.source import MANIFEST_NAME
 from pumice.exchanges.base import Access, Arrival, Parcel
 from pumice.exchanges.registry import exchange_of_source, exchange_of_target
-from pumice.service.store.store import Store
+from pumice.service.store.foreign_code import refuse_code
 from pumice.service.store.types import Progress, PushWish
 
 _STALE_S = 24 * 3600.0
+_READ_IT = "read its code; if you trust it, store the folder with pumice models push"
 
 
 class Imported(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,12 +68,32 @@ class Exported(msgspec.Struct, frozen=True, kw_only=True):
     notes: list[str]
 
 
+class Depot(Protocol):
+    """The store of this home, or of a server (`pumice.service.store.remote.RemoteStore`)."""
+
+    @property
+    def home(self) -> Path:
+        """The home of this side, for what is put together on the way."""
+
+    def push(self, source: str | Path, name: str, wish: PushWish | None, progress: Progress) -> VersionRecord:
+        """See `Store`."""
+
+    def pull(self, ref: str, folder: str | Path, progress: Progress) -> VersionRecord:
+        """See `Store`."""
+
+    def show(self, ref: str) -> Shown:
+        """See `Store`."""
+
+    def alias(self, name: str, alias: str, version: int, reason: str) -> Move:
+        """See `Store`."""
+
+
 def _silent(_done: int, _total: int) -> None:
     """Tells nobody."""
 
 
 def import_model(
-    store: Store, source: str, name: str = "", *, aliases: bool = False, reason: str = "", progress: Progress = _silent
+    store: Depot, source: str, name: str = "", *, aliases: bool = False, reason: str = "", progress: Progress = _silent
 ) -> Imported:
     """Store a model that comes from another registry or form, as the next version of a name.
 
@@ -97,7 +117,7 @@ def import_model(
     exchange, place = exchange_of_source(source, _access())
     with _staging(store.home) as folder:
         arrival = exchange.fetch(place, folder, progress)
-        _refuse_code(folder)
+        refuse_code(folder, arrival.manifest, _READ_IT)
         origin = {"form": exchange.name, **arrival.origin}
         digests = {
             path: digest for path, digest in arrival.digests.items() if not any(map(is_left_out, path.split("/")))
@@ -116,7 +136,7 @@ def import_model(
 
 
 def export_model(
-    store: Store, ref: str, target: str, *, aliases: bool = False, progress: Progress = _silent
+    store: Depot, ref: str, target: str, *, aliases: bool = False, progress: Progress = _silent
 ) -> Exported:
     """Bring a version to another registry, or write it in another form.
 
@@ -157,26 +177,7 @@ def _unsaid(folder: Path, arrival: Arrival) -> Manifest | None:
     return None
 
 
-def _refuse_code(folder: Path) -> None:
-    """Refuse a model that is code of others; what it names would also be looked for in this machine's own code."""
-    for file in folder.glob(f"*{MANIFEST_NAME}"):
-        try:
-            told = msgspec.json.decode(file.read_bytes())
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            continue  # the push says what is wrong with it
-        if isinstance(told, dict) and any(_is_code(folder, told.get(key)) for key in ("format", "model")):
-            mend = "read its code; if you trust it, store the folder with pumice models push"
-            raise UnsafeArtefact(file.name, "the manifest of a model that is code of its own", mend)
-
-
-def _is_code(folder: Path, named: object) -> bool:
-    if not isinstance(named, str) or not named or (folder / named).is_file():
-        return False
-    engine = engine_class(named) if named in engines_in_files() else engine_that_takes(named, None)
-    return engine is not None and engine.runs_code
-
-
-def _unpack(store: Store, ref: str, folder: Path, progress: Progress) -> None:
+def _unpack(store: Depot, ref: str, folder: Path, progress: Progress) -> None:
     store.pull(ref, folder, progress)
 
 

@@ -18,6 +18,7 @@ from pumice.domain.store.manifest import Seal, StoredFile, VersionManifest
 from pumice.domain.store.names import Ref, check_model_name
 from pumice.domain.store.records import VersionRecord
 from pumice.domain.store.sealing import MANIFEST_PATH, Bound
+from pumice.domain.store.told import Resealed
 from pumice.service.store.aliases import Mover, Step, note
 from pumice.service.store.heads import Heads
 from pumice.store.ciphers import VersionCipher, new_key
@@ -59,22 +60,6 @@ class Opened:
 
     cipher: VersionCipher
     inside: Inside
-
-
-class Resealed(msgspec.Struct, frozen=True, kw_only=True):
-    """A data key that was wrapped anew.
-
-    Attributes:
-        model: Name of the model.
-        version: Number of the version.
-        before: Id of the key that wrapped it before.
-        after: Id of the key that wraps it now.
-    """
-
-    model: str
-    version: int
-    before: str
-    after: str
 
 
 class Seals:
@@ -158,7 +143,7 @@ class Seals:
             return None
         return self._open(row, manifest, session, reader)
 
-    def reseal(self, model: str = "", reason: str = "") -> list[Resealed]:
+    def reseal(self, model: str = "", reason: str = "", by: str = "") -> list[Resealed]:
         """Wrap the data keys of sealed versions with the first key of the setting.
 
         No file is encrypted anew, and no digest changes. Each version is done in a transaction of its own, with a line
@@ -167,6 +152,7 @@ class Seals:
         Args:
             model: Name of a model; empty: all.
             reason: Why, for the journal.
+            by: Who does it, for the journal; who opened the store if left out.
 
         Raises:
             BadSetting: There is no key to wrap with, or it cannot be used.
@@ -181,9 +167,9 @@ class Seals:
         todo = [row for row in rows if row["key_id"] != key.id]
         for row in todo:
             self._key_of(row)
-        return [done for row in todo if (done := self._reseal(row, key, reason))]
+        return [done for row in todo if (done := self._reseal(row, key, Mover(by or self._by, 0.0, reason)))]
 
-    def _reseal(self, row: SealRow, key: SealKey, reason: str) -> Resealed | None:
+    def _reseal(self, row: SealRow, key: SealKey, mover: Mover) -> Resealed | None:
         bound = Bound(row["model"], row["version"])
         now = self._clock()
         wrapped = key.wrap(self._data_key(row), bound)
@@ -191,7 +177,7 @@ class Seals:
         with self._heads.changing(self._engine, bound.model, now) as connection:
             if not seals.replace(connection, row, after):
                 return None  # it was deleted, or somebody was faster
-            note(connection, Step("reseal", bound.model, "", bound.version, None), Mover(self._by, now, reason))
+            note(connection, Step("reseal", bound.model, "", bound.version, None), Mover(mover.by, now, mover.reason))
         return Resealed(model=bound.model, version=bound.version, before=row["key_id"], after=key.id)
 
     def _checked(self, record: VersionRecord, manifest: VersionManifest) -> SealRow | None:

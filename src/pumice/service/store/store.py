@@ -27,7 +27,9 @@ from pumice.service.store.checking import Check
 from pumice.service.store.holding import HeldVersion
 from pumice.service.store.lineage import trace
 from pumice.service.store.lookup import known, resolve
+from pumice.service.store.outgoing import Shipping
 from pumice.service.store.places import layout_of
+from pumice.service.store.receiving import HomeTrust
 from pumice.service.store.seals import Seals
 from pumice.service.store.serving import served_at
 from pumice.service.store.statements import Statements
@@ -51,7 +53,7 @@ class Store:
     """The versions of a home. Its methods block; threads and processes may share a store.
 
     ``keys`` are the keys that it signs with and trusts, ``statements`` what is signed of versions, ``certificates``
-    what was proven of them; ``upkeep`` is for backups and repairs.
+    what was proven of them, ``shipping`` what it hands out far away; ``upkeep`` is for backups and repairs.
 
     Args:
         home: The home; the one of the settings (``PUMICE_HOME``) if left out.
@@ -66,6 +68,7 @@ class Store:
         by: Who changes something, for the journal.
         engine: The database.
         seals: Keys of the sealed versions.
+        trust: Says whether a version of a server is believed here; for `pumice.Client`'s ``store.pull``.
 
     Raises:
         BadArtefact: The database is damaged or of a newer Pumice.
@@ -99,6 +102,8 @@ class Store:
         self.seals = Seals(self.engine, SealKeys(given.seal_key), self._guard.heads, self.by, clock)
         self._transfer = Transfer(self.engine, self._layout, clock, self._guard, self.seals)
         self.keys = self._guard.keyring
+        self.trust = HomeTrust(self.keys, given.signatures)
+        self.shipping = Shipping(self._transfer, self._layout, self._guard)
         self.statements = Statements(self.engine, self._layout, self._transfer, self._guard, clock)
         self.certificates = Certificates(self.engine, self._transfer.look, self._guard)
         self.upkeep = Upkeep(self.engine, self._layout, self._transfer, self._guard, clock)

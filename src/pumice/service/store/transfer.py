@@ -30,7 +30,7 @@ from pumice.store.layout import Layout, sync_folder
 from pumice.store.memory import load_files
 from pumice.store.mending import Mending
 from pumice.store.packs import PackReader
-from pumice.store.parts import keep_only, part_of
+from pumice.store.parts import keep_only, part_of, refuse_taken
 from pumice.store.place import claim_place
 from pumice.store.pulling import Readable, read_object, read_small, write_file
 from pumice.store.pushing import Push
@@ -146,7 +146,7 @@ class Transfer:
 
     def pull(self, ref: str, folder: Path, progress: Progress, *, unseal: bool) -> VersionRecord:
         """Write a version's files into a folder; see `Store.pull`."""
-        _refuse_taken(folder)
+        refuse_taken(folder)
         with self.session() as session, PackReader(self._layout) as reader:
             record = self.hold(session, ref)
             manifest = self.manifest(session, reader, record)
@@ -170,6 +170,33 @@ class Transfer:
             except OSError as error:
                 raise StorageFailed(str(folder), error.strerror or str(error)) from error
         return record
+
+    def lay_down(self, ref: str, targets: Mapping[str, Path]) -> set[str]:
+        """Write files of a version that is not sealed, found by their digests; what breaks off is gone on with.
+
+        Args:
+            ref: The version.
+            targets: Their places by SHA-256 in hex.
+
+        Returns:
+            Digests of the files that are at their places now.
+
+        Raises:
+            VersionNotFound: There is no such version.
+            Tampered: Stored bytes have changed.
+            Untrusted: No trusted key signed it, and the policy is ``require``.
+            StorageFailed: Something could not be read or written.
+        """
+        record, manifest = self.look(ref)
+        found = {} if manifest.seal else {file.sha256: file for file in manifest.files if file.sha256 in targets}
+        if not found:
+            return set()
+        with self.session() as session, PackReader(self._layout) as reader:
+            self.hold(session, f"{record.model}@{record.version}")
+            self._guard.admit(record, manifest)
+            for digest, file in found.items():
+                write_file(targets[digest], Readable(file), session, reader, lambda _count: None)
+        return set(found)
 
     def load(self, ref: str, progress: Progress, served_as: str) -> HeldVersion:
         """Bring a version's files into memory; see `Store.hold`."""
@@ -234,6 +261,19 @@ class Transfer:
             return self._look(ref)
         except Tampered:
             return self._look(ref)  # if it was deleted meanwhile, this time it is not found
+
+    def raw_manifest(self, ref: str) -> bytes:
+        """The bytes of a version's manifest, which its digest is of.
+
+        Raises:
+            Tampered: They have changed.
+            VersionNotFound: There is no such version.
+        """
+        with self.session() as session, PackReader(self._layout) as reader:
+            record = self.hold(session, ref)
+            data = read_object(session, reader, record.digest)
+            self._guard.admit(record, decode_manifest(data, record.digest))
+        return data
 
     def _parent(self, record: VersionRecord) -> Parent:
         self._guard.admit(*self.look(f"{record.model}@{record.version}"))
@@ -301,12 +341,3 @@ def _check_digests(manifest: VersionManifest, wanted: Mapping[str, str]) -> None
     for path, digest in wanted.items():
         if found.get(path) != digest:
             raise Tampered(f"file {path!r}", f"its SHA-256 is {found.get(path)}, and {digest} was promised")
-
-
-def _refuse_taken(folder: Path) -> None:
-    try:
-        taken = folder.is_symlink() or (folder.exists() and (not folder.is_dir() or any(folder.iterdir())))
-    except OSError as error:
-        raise StorageFailed(str(folder), error.strerror or str(error)) from error
-    if taken:
-        raise BadArtefact(str(folder), "it is there already, and no empty folder", "name a folder that is not there")

@@ -118,13 +118,24 @@ class Keyring:
             BadSetting: A pattern is none.
             StorageFailed: The list of keys cannot be written.
         """
-        for pattern in models:
-            check_pattern(pattern)
         try:
             pem = file.read_bytes()[:_MOST_BYTES]
         except OSError as error:
             raise BadArtefact(str(file), f"it cannot be read: {error.strerror}", "mend its path") from None
-        key, entry = entry_of(pem, name or file.stem, models, str(file))
+        return self.trust_pem(pem, models, name or file.stem, str(file))
+
+    def trust_pem(self, pem: bytes, models: tuple[str, ...], name: str, what: str) -> str:
+        """The same with the bytes of the file.
+
+        Args:
+            pem: A public key, or an authority's certificate, in PEM.
+            models: Patterns of the models' names that it is trusted for.
+            name: Whose it is.
+            what: What it is, for messages.
+        """
+        for pattern in models:
+            check_pattern(pattern)
+        key, entry = entry_of(pem, name, models, what)
         trusted = self.trusted()
         self.write(msgspec.structs.replace(trusted, keys={**trusted.keys, key: entry}))
         return key

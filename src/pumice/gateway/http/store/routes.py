@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import TypeVar
 
@@ -13,58 +13,41 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from pumice.domain.access import Verb
-from pumice.domain.errors import BadSetting, MalformedInput, RequestNotFound, VersionNotFound
-from pumice.domain.store.names import check_model_name, parse_ref
+from pumice.domain.errors import MalformedInput, RequestNotFound
+from pumice.domain.store.names import parse_ref
 from pumice.domain.store.told import Answered, AnsweredList, Lineage, ModelList, VersionList
+from pumice.domain.store.wishes import Why
 from pumice.gateway.http.context import HttpContext
-from pumice.gateway.http.endpoint import Endpoint, Handler
+from pumice.gateway.http.endpoint import Endpoint
 from pumice.gateway.http.reading import actor_of, parameter, principal_of, query_of, read_json
 from pumice.gateway.http.replies import json_reply
-from pumice.gateway.http.store import wire
+from pumice.gateway.http.store import signing, transfers, wire
+from pumice.gateway.http.store.asking import MODEL, VERSION, name_of, ref_of, told
 from pumice.service.store import Store
 
 T = TypeVar("T")
 
-NEWEST = "-"
-"""Stands for the newest version in a path; no alias may be called so."""
-
-_MODEL = "/api/models/{model}"
-_VERSION = f"{_MODEL}/versions/{{ref}}"
-_ALIAS = f"{_MODEL}/aliases/{{alias}}"
+_ALIAS = f"{MODEL}/aliases/{{alias}}"
 
 
 def endpoints(context: HttpContext) -> Iterator[Endpoint]:
     """List the routes of the model store."""
     store = _Store(context)
     yield Endpoint("GET", "/api/models", Verb.READ, store.models, wire.LIST, narrow=True)
-    yield Endpoint("GET", _MODEL, Verb.READ, _told(store.versions), wire.VERSIONS)
-    yield Endpoint("GET", _VERSION, Verb.READ, _told(store.show), wire.SHOW)
-    yield Endpoint("DELETE", _VERSION, Verb.MANAGE, _told(store.delete), wire.DELETE)
-    yield Endpoint("GET", f"{_VERSION}/diff", Verb.READ, _told(store.diff), wire.DIFF)
-    yield Endpoint("GET", f"{_VERSION}/lineage", Verb.READ, _told(store.lineage), wire.LINEAGE)
-    yield Endpoint("POST", f"{_VERSION}/verify", Verb.MANAGE, _told(store.verify), wire.VERIFY)
-    yield Endpoint("GET", _ALIAS, Verb.READ, _told(store.alias), wire.ALIAS)
-    yield Endpoint("PUT", _ALIAS, Verb.MANAGE, _told(store.set_alias), wire.SET_ALIAS)
-    yield Endpoint("POST", f"{_ALIAS}/rollback", Verb.MANAGE, _told(store.rollback), wire.ROLLBACK)
+    yield Endpoint("GET", MODEL, Verb.READ, told(store.versions), wire.VERSIONS)
+    yield Endpoint("GET", VERSION, Verb.READ, told(store.show), wire.SHOW)
+    yield Endpoint("DELETE", VERSION, Verb.MANAGE, told(store.delete), wire.DELETE)
+    yield Endpoint("GET", f"{VERSION}/diff", Verb.READ, told(store.diff), wire.DIFF)
+    yield Endpoint("GET", f"{VERSION}/lineage", Verb.READ, told(store.lineage), wire.LINEAGE)
+    yield Endpoint("POST", f"{VERSION}/verify", Verb.MANAGE, told(store.verify), wire.VERIFY)
+    yield Endpoint("GET", _ALIAS, Verb.READ, told(store.alias), wire.ALIAS)
+    yield Endpoint("PUT", _ALIAS, Verb.MANAGE, told(store.set_alias), wire.SET_ALIAS)
+    yield Endpoint("POST", f"{_ALIAS}/rollback", Verb.MANAGE, told(store.rollback), wire.ROLLBACK)
     yield Endpoint("GET", "/api/requests/{request_id}", Verb.READ, store.answers, wire.ANSWERS, narrow=True)
     yield Endpoint("POST", "/api/store/verify", Verb.MANAGE, store.verify_all, wire.VERIFY_ALL)
     yield Endpoint("POST", "/api/store/gc", Verb.MANAGE, store.collect, wire.COLLECT)
-
-
-def _told(answer: Callable[[Request], Awaitable[object]]) -> Handler:
-    """Answer with JSON. A name that may not be one is the caller's fault here, and it hears of no hidden models."""
-
-    async def handler(request: Request) -> Response:
-        try:
-            return json_reply(await answer(request))
-        except BadSetting as error:
-            raise MalformedInput(error.key, f"given {error.given}; allowed {error.allowed}") from None
-        except VersionNotFound as error:
-            may = principal_of(request).allows
-            known = (name for name in error.known if may(Verb.READ, name.partition("@")[0]))
-            raise VersionNotFound(error.ref, tuple(known)) from None
-
-    return handler
+    yield from transfers.endpoints(context)
+    yield from signing.endpoints(context)
 
 
 class _Store:
@@ -81,21 +64,21 @@ class _Store:
 
     async def versions(self, request: Request) -> object:
         query_of(request, ())
-        name = _name(request)
+        name = name_of(request)
         return VersionList(await self._ask(lambda store: store.versions(name)))
 
     async def show(self, request: Request) -> object:
         query_of(request, ())
-        ref = _ref(request)
+        ref = ref_of(request)
         return await self._ask(lambda store: store.show(ref))
 
     async def delete(self, request: Request) -> object:
         reason = _reason(query_of(request, ("reason",)).get("reason", ""))
-        ref = _ref(request)
+        ref = ref_of(request)
         return await self._change(request, lambda store: store.delete(ref, reason))
 
     async def diff(self, request: Request) -> object:
-        ref, against = _ref(request), query_of(request, ("against",)).get("against")
+        ref, against = ref_of(request), query_of(request, ("against",)).get("against")
         if against is None:
             raise MalformedInput("parameter 'against'", "missing; expected NAME, NAME@VERSION or NAME@ALIAS")
         principal_of(request).permit(Verb.READ, parse_ref(against).model)
@@ -103,32 +86,32 @@ class _Store:
 
     async def lineage(self, request: Request) -> object:
         query_of(request, ())
-        ref, may = _ref(request), principal_of(request).allows
+        ref, may = ref_of(request), principal_of(request).allows
         found = await self._ask(lambda store: store.lineage(ref))
         return _seen_by(found, lambda model: may(Verb.READ, model))
 
     async def verify(self, request: Request) -> object:
         query_of(request, ())
-        ref = _ref(request)
+        ref = ref_of(request)
         return await self._ask_alone(lambda store: store.verify(ref))
 
     async def alias(self, request: Request) -> object:
         at = query_of(request, ("at",)).get("at")
         moment = time.time() if at is None else _moment(at)
-        ref = f"{_name(request)}@{parameter(request, 'alias')}"
+        ref = f"{name_of(request)}@{parameter(request, 'alias')}"
         return await self._ask(lambda store: store.at(ref, moment))
 
     async def set_alias(self, request: Request) -> object:
         query_of(request, ())
         wish = await read_json(request, wire.AliasWish, self._limit)
-        name, alias = _name(request), parameter(request, "alias")
+        name, alias = name_of(request), parameter(request, "alias")
         request.state.audited = {"version": str(wish.version)}
         return await self._change(request, lambda store: store.alias(name, alias, wish.version, wish.reason))
 
     async def rollback(self, request: Request) -> object:
         query_of(request, ())
         wish = await read_json(request, wire.RollbackWish, self._limit)
-        name, alias = _name(request), parameter(request, "alias")
+        name, alias = name_of(request), parameter(request, "alias")
         return await self._change(request, lambda store: store.rollback(name, alias, wish.reason))
 
     async def answers(self, request: Request) -> Response:
@@ -160,18 +143,9 @@ def answered(store: Store, request_id: str) -> list[Answered]:
     return find(store.engine, request_id)
 
 
-def _name(request: Request) -> str:
-    return check_model_name(parameter(request, "model"))
-
-
-def _ref(request: Request) -> str:
-    name, which = _name(request), parameter(request, "ref")
-    return name if which == NEWEST else f"{name}@{which}"
-
-
 def _reason(text: str) -> str:
     try:
-        return msgspec.convert(text, wire.Why)
+        return msgspec.convert(text, Why)
     except msgspec.ValidationError as error:
         raise MalformedInput("parameter 'reason'", str(error)) from None
 

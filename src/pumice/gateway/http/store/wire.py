@@ -19,10 +19,8 @@ from pumice.domain.errors import (
 from pumice.domain.store.difference import Difference
 from pumice.domain.store.records import Move, VersionRecord
 from pumice.domain.store.told import AnsweredList, Collected, Lineage, ModelList, Shown, Verified, VersionList
+from pumice.domain.store.wishes import Why
 from pumice.gateway.http.endpoint import Answer, Doc, Text
-
-Why = Annotated[str, Meta(max_length=2000, pattern=r"^[^\x00]*$")]
-"""Why something is changed, for the journal; PostgreSQL cannot keep the character 0."""
 
 
 class AliasWish(msgspec.Struct, forbid_unknown_fields=True):
