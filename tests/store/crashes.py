@@ -17,6 +17,7 @@ import sqlite3
 import sys
 import time
 import traceback
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,12 +25,17 @@ from pathlib import Path
 from sqlalchemy import text
 
 from pumice import Store
-from pumice.db import database_file, seals
+from pumice.config import Settings, load_settings
+from pumice.db import database_file, packs, seals
 from pumice.db import versions as statements
+from pumice.db.arriving import PART, READY
 from pumice.db.engine import open_home
 from pumice.db.migrations import newest
-from pumice.domain.errors import PumiceError
+from pumice.domain.errors import BadArtefact, PumiceError
+from pumice.service.store.backing import check_backup
+from pumice.service.store.restoring import Restore
 from pumice.service.store.types import PushWish
+from pumice.store.backups import BackupFolder
 from pumice.store.seal_keys import file
 
 MODEL = "m"
@@ -121,13 +127,46 @@ def old_home() -> Path:
     return Path(sys.argv[1]).with_name("old")
 
 
-CHANGES: tuple[Change, ...] = (push, push, push_sealed, alias, rollback, delete, reseal, collect, pull, migrate)
+def backup(store: Store, _seed: int) -> object:
+    """What was left of another one is gone on with."""
+    return store.upkeep.backups.make(backed_up(), keep=2)
+
+
+def restore(_store: Store, _seed: int) -> object:
+    return Restore(restored(), backed_up()).run()
+
+
+def backed_up() -> Path:
+    return Path(sys.argv[1]).with_name("backup")
+
+
+def restored() -> Settings:
+    """Settings of a home with nothing outside of it."""
+    return load_settings({"home": str(Path(sys.argv[1]).with_name("restored")), "database": "", "store_url": ""})
+
+
+CHANGES: tuple[Change, ...] = (
+    push,
+    push,
+    push_sealed,
+    alias,
+    rollback,
+    delete,
+    reseal,
+    collect,
+    pull,
+    migrate,
+    backup,
+    restore,
+)
 
 
 def prepare(change: Change, seed: int) -> None:
     """Lay out what a change works on."""
     if change in {push, push_sealed}:
         write_source(store_source(seed), seed)
+    elif change is restore:
+        shutil.rmtree(restored().home_path, ignore_errors=True)
     elif change is migrate:
         shutil.rmtree(old_home(), ignore_errors=True)
         old_home().mkdir()
@@ -141,6 +180,10 @@ def look(change: Change) -> None:
         seed = json.loads((pulled() / "seed.json").read_text())
         assert (pulled() / "weights").read_bytes() == weights(seed), "half a version was pulled"
         shutil.rmtree(pulled())
+    elif change is backup:
+        look_at_backup()
+    elif change is restore:
+        look_at_restored()
     elif change is migrate:
         with contextlib.closing(sqlite3.connect(database_file(old_home()))) as found:
             tables = {name for (name,) in found.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
@@ -151,6 +194,30 @@ def look(change: Change) -> None:
             assert connection.execute(text("SELECT count(*) FROM tasks")).scalar_one() == 1
             assert connection.execute(text("SELECT version_num FROM pumice_revision")).scalar_one() == newest()
         engine.dispose()
+
+
+def look_at_backup() -> None:
+    """Every state that is there is whole."""
+    assert check_backup(backed_up()).problems == []
+
+
+def look_at_restored() -> None:
+    """The home has nothing, or has all; what was killed goes on where it was."""
+    wanted = BackupFolder(backed_up()).read()
+    home = restored().home_path
+    if not database_file(home).exists() and not (home / PART / READY).exists():
+        assert not (home / "store").exists(), "half a home"
+        if (home / PART).is_dir() and any((home / PART).iterdir()):
+            with contextlib.suppress(BadArtefact):
+                open_home(home).dispose()
+                raise AssertionError("a home was opened into which a restore is under way")
+        Restore(restored(), backed_up()).run()
+    with Store(settings=restored()) as store:
+        assert len(store.versions(MODEL)) == wanted.versions, "half a home"
+        assert not store.verify().problems, store.verify().problems
+        with store._reader.connect() as connection:
+            assert {row["id"] for row in packs.every(connection)} == {pack.id for pack in wanted.packs}
+    assert not (home / PART).exists()
 
 
 def state(home: Path) -> State:
@@ -230,13 +297,13 @@ def main() -> None:
         begun = time.perf_counter()
         trial(home, change, 100, None)
         spans[change] = time.perf_counter() - begun
-    killed = 0
+    killed: Counter[str] = Counter()
     before = state(home)
     for _ in range(trials):
         change = dice.choice(CHANGES) if len(before.versions) > 2 else push
         turn = 1000 + dice.randrange(1_000_000)
         prepare(change, turn)
-        killed += trial(home, change, turn, dice.uniform(0, spans[change]))
+        killed[change.__name__] += trial(home, change, turn, dice.uniform(0, spans[change]))
         look(change)
         if change in {push, push_sealed}:
             shutil.rmtree(store_source(turn))
@@ -257,7 +324,7 @@ def main() -> None:
     assert not list((home / "store" / "owners").iterdir()), "the dead have left locks"
     left = [path for path in home.parent.iterdir() if path.name.endswith(".part")]
     assert len(left) <= 1, "a pull left more than what the next one goes on with"
-    sys.stdout.write(json.dumps({"trials": trials, "killed": killed}))
+    sys.stdout.write(json.dumps({"trials": trials, "killed": killed.total(), "of each": killed}))
 
 
 if __name__ == "__main__":
