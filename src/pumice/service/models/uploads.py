@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from pumice.domain.errors import StorageFailed
+from pumice.store.uploaded import list_of, write_list
 
 _LOCK = ".lock"
 
@@ -53,6 +54,7 @@ class Uploads:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 with target.open("xb") as file:
                     file.write(content)
+            write_list(folder, files)
         except OSError as error:
             self.drop(folder)
             raise StorageFailed(f"the files of model '{model}'", error.strerror or str(error)) from None
@@ -61,6 +63,7 @@ class Uploads:
     def drop(self, folder: Path) -> None:
         """Delete a folder that `store` made; do nothing with any other."""
         if self._own is not None and folder.parent == self._own:
+            list_of(folder).unlink(missing_ok=True)
             shutil.rmtree(folder, ignore_errors=True)
 
     def close(self) -> None:

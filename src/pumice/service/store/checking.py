@@ -23,7 +23,11 @@ from pumice.store.layout import Layout
 from pumice.store.packs import MEND, PackReader
 from pumice.store.pulling import runs_of
 from pumice.store.sessions import Session, transaction
+from pumice.store.uploaded import changed_uploads
 from pumice.store.verifying import Plain, damaged_chunks, extra_files, verify_file, verify_pack
+
+UPLOADS = "uploads"
+"""Folder in the home of what callers send to its servers."""
 
 MEND_SEALED = "`pumice models repair --from` a backup; a push seals anew, so it does not mend"
 
@@ -128,6 +132,7 @@ class Check:
         left, foreign = extra_files(self._layout, files, {row["id"] for row in rows})
         foreign += [path for path in others if not self._guard.heads.witness.owns(path, names)]
         self._problems += [f"{path}: it does not belong to the store; take it out" for path in foreign]
+        self._problems += changed_uploads(self._layout.home / UPLOADS)
         return self._verified(len(records), len(left))
 
     def _look_at_pack(self, row: PackRow, reader: PackReader) -> None:
