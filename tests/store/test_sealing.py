@@ -12,8 +12,8 @@ from sqlalchemy import update
 from pumice import Store
 from pumice.db import Place
 from pumice.db.engine import open_database
-from pumice.db.schema import store_seals, store_versions
-from pumice.domain.errors import BadArtefact, StillSealed, Tampered, WrongSealKey
+from pumice.db.schema import store_seals, store_signatures, store_versions
+from pumice.domain.errors import BadArtefact, StillSealed, Tampered, Untrusted, WrongSealKey
 from pumice.domain.store.sealing import SEALED_SEGMENT, SEGMENT, TAG_BYTES, Bound, plain_size, sealed_size
 from pumice.service.store.types import PushWish
 from pumice.store.ciphers import VersionCipher, new_key
@@ -127,6 +127,23 @@ def test_another_key_is_put_in_without_encrypting_anew(
     with Store(home, seal_key=keys[1]) as store:
         store.pull("m", tmp_path / "out", unseal=True)
     assert tree_of(tmp_path / "out") == tree_of(secret)
+
+
+def test_a_sealed_version_is_signed_afterwards_with_or_without_its_key(
+    sealing: Store, secret: Path, home: Path, tmp_path: Path
+) -> None:
+    for number in (1, 2):
+        sealing.push(secret, "m", SEAL)
+        with sealing.engine.begin() as connection:
+            connection.execute(store_signatures.delete())
+        with pytest.raises(Untrusted, match="nobody signed it"):
+            sealing.pull(f"m@{number}", tmp_path / "out", unseal=True)
+        with Store(home) as keyless:
+            signed = (keyless if number == 1 else sealing).statements.sign("m")
+        assert [record.version for record in signed] == [1, 2][:number]
+        assert sealing.verify().problems == sealing.verify(f"m@{number}").problems == []
+        sealing.pull(f"m@{number}", tmp_path / str(number), unseal=True)
+        assert tree_of(tmp_path / str(number)) == tree_of(secret)
 
 
 def test_a_number_is_given_once_also_if_its_push_fails(sealing: Store, secret: Path) -> None:

@@ -1,5 +1,7 @@
 """Stored versions are served: what is checked is what the engines read."""
 
+import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -29,6 +31,15 @@ def test_a_text_model_is_served_by_its_reference(store: Store, home: Path) -> No
         assert [answer["label"] for answer in answers] == ["positive", "negative"]
         assert client.metadata("sentiment").versions == ["2"]
         assert client.metadata("old").versions == ["1"]
+        # a replica that is started again reads the same memory: what lies on the disk is not looked at any more
+        for pack in (home / "store" / "packs").glob("*/*.pack"):
+            pack.write_bytes(b"other bytes")
+        before = server.replicas()
+        for pid in before:
+            os.kill(pid, signal.SIGKILL)
+        assert client.predict("sentiment", TEXTS) == answers
+        assert client.predict("old", TEXTS) == answers
+        assert set(server.replicas()).isdisjoint(before)
 
 
 def test_a_flipped_bit_keeps_a_version_from_being_served(store: Store, home: Path) -> None:

@@ -1,35 +1,13 @@
 """A store with something in it, and keys to sign with."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
-from pumice import Store
+from tests.support.homes import home, source, store
 from tests.trust.material import Keys
 
-
-@pytest.fixture
-def home(tmp_path: Path) -> Path:
-    return tmp_path / "home"
-
-
-@pytest.fixture
-def store(home: Path) -> Iterator[Store]:
-    with Store(home, by="tester") as opened:
-        yield opened
-
-
-@pytest.fixture
-def source(tmp_path: Path) -> Path:
-    folder = tmp_path / "model"
-    (folder / "sub").mkdir(parents=True)
-    (folder / "weights.safetensors").write_bytes(bytes(range(256)) * 40)
-    (folder / "sub" / "README.md").write_text("# A model\n")
-    (folder / "empty").write_bytes(b"")
-    return folder
+__all__ = ["home", "source", "store"]
 
 
 @pytest.fixture(scope="session")

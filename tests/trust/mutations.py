@@ -1,63 +1,43 @@
-"""Random changes of a stored version and of a pulled folder: every one is refused, with its reason.
-
-    python -m tests.trust.mutations NUMBER [SEED]
-
-Writes how many of each kind there were, and their reasons; ends with 1 if one was not refused.
-"""
+"""Random changes of a stored version and of a pulled folder: every one is refused, with its reason."""
 
 from __future__ import annotations
 
-import json
+import contextlib
 import random
 import shutil
-import sys
 import tempfile
-from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any
 
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
-from sqlalchemy import Connection, text
+from sqlalchemy import text
 
 from pumice import Store
 from pumice.db import packs, signatures
 from pumice.domain.errors import PumiceError
-from pumice.domain.store.manifest import VersionManifest, digest_of
+from pumice.domain.store.manifest import VersionManifest, decode_manifest, digest_of
 from pumice.domain.trust.bundles import encode_bundle
 from pumice.domain.trust.statements import encode_statement, files_statement, version_statement
-from pumice.service.store.types import PushWish
 from pumice.store.pushing import Push
 from pumice.store.signing.private import SigningKey
+from tests.trust.stages import Stage
 
 DATABASE = "pumice.sqlite*"
 STRANGER = SigningKey(generate_private_key(SECP256R1()))
 
 
-class Stage(NamedTuple):
-    """What a change is made on.
-
-    Attributes:
-        home: A home with m@1 to m@3 (m@2 made from other@1), other@1, and the aliases m@prod -> 3, other@prod -> 1.
-        old: The same home two changes before.
-        folder: m@3, pulled.
-        other: m@1, pulled.
-        dice: Where the change is.
-    """
-
-    home: Path
-    old: Path
-    folder: Path
-    other: Path
-    dice: random.Random
+def flipped(data: bytes, dice: random.Random) -> bytes:
+    """The same with another bit."""
+    changed = bytearray(data)
+    place = dice.randrange(len(changed) * 8)
+    changed[place // 8] ^= 1 << place % 8
+    return bytes(changed)
 
 
 def flip(path: Path, dice: random.Random) -> None:
-    data = bytearray(path.read_bytes())
-    place = dice.randrange(len(data) * 8)
-    data[place // 8] ^= 1 << place % 8
-    path.write_bytes(data)
+    path.write_bytes(flipped(path.read_bytes(), dice))
 
 
 def some(stage: Stage, pattern: str) -> Path:
@@ -123,29 +103,19 @@ def older_manifest(stage: Stage) -> None:
         connection.execute(text("UPDATE store_signatures SET version = 3 WHERE model = 'm' AND version = 1"))
 
 
-def flip_signature(stage: Stage) -> None:
-    with Store(stage.home) as store, store.engine.begin() as connection:
-        row = stage.dice.choice(signatures.of_version(connection, "m", 3))
-        data = bytearray(row.body)
-        place = stage.dice.randrange(len(data) * 8)
-        data[place // 8] ^= 1 << place % 8
-        _put(connection, row.digest, bytes(data), row.digest)
+def flip_signature(*, entered: bool) -> Callable[[Stage], None]:
+    """Change a bit of a signature; ``entered``: under the digest that it has then."""
 
+    def change(stage: Stage) -> None:
+        with Store(stage.home) as store, store.engine.begin() as connection:
+            row = stage.dice.choice(signatures.of_version(connection, "m", 3))
+            body = flipped(row.body, stage.dice)
+            connection.execute(
+                text("UPDATE store_signatures SET body = :b, digest = :n WHERE digest = :d AND version = 3"),
+                {"b": body, "n": digest_of(body) if entered else row.digest, "d": row.digest},
+            )
 
-def flip_signature_and_its_digest(stage: Stage) -> None:
-    with Store(stage.home) as store, store.engine.begin() as connection:
-        row = stage.dice.choice(signatures.of_version(connection, "m", 3))
-        data = bytearray(row.body)
-        place = stage.dice.randrange(len(data) * 8)
-        data[place // 8] ^= 1 << place % 8
-        _put(connection, row.digest, bytes(data), digest_of(bytes(data)))
-
-
-def _put(connection: Connection, old: str, body: bytes, digest: str) -> None:
-    connection.execute(
-        text("UPDATE store_signatures SET body = :b, digest = :n WHERE digest = :d AND version = 3"),
-        {"b": body, "n": digest, "d": old},
-    )
+    return change
 
 
 def foreign_signature(stage: Stage) -> None:
@@ -159,26 +129,38 @@ def foreign_signature(stage: Stage) -> None:
 
 def forged(change: Callable[[VersionManifest], object]) -> Callable[[Stage], None]:
     """Put a manifest of one's own in a version's place, with all rows that belong to it."""
+    return lambda stage: forge(stage, lambda manifest, _store, _push: change(manifest))
 
-    def make(stage: Stage) -> None:
-        with Store(stage.home) as store:
-            manifest = msgspec.to_builtins(store.show("m@3").manifest)
-            change(manifest)
+
+def forge(stage: Stage, change: Callable[[Any, Store, Push], object], *, vouch: bool = False) -> None:
+    """The same, with chunks of one's own; ``vouch``: and let the home sign it."""
+    with Store(stage.home) as store:
+        manifest = msgspec.to_builtins(store.show("m@3").manifest)
+        with (
+            store._transfer.session() as session,
+            Push(store.engine, session, store._layout, 1.0, lambda _count: None) as push,
+        ):
+            change(manifest, store, push)
             data = msgspec.json.encode(manifest, order="sorted")
-            with (
-                store._transfer.session() as session,
-                Push(store.engine, session, store._layout, 1.0, lambda _count: None) as push,
-            ):
-                digest = push.add_object(data)
-                push.flush()
-                with store.engine.begin() as connection:
-                    changed = text("UPDATE store_versions SET digest = :d WHERE model = 'm' AND version = 3")
-                    connection.execute(changed, {"d": digest})
-                    used = text("INSERT INTO store_uses VALUES ('m', 3, :p)")
-                    for pack in session.pinned - set(packs.used_by(connection, "m", 3)):
-                        connection.execute(used, {"p": pack})
+            digest = push.add_object(data)
+            push.flush()
+            with store.engine.begin() as connection:
+                changed = text("UPDATE store_versions SET digest = :d WHERE model = 'm' AND version = 3")
+                connection.execute(changed, {"d": digest})
+                used = text("INSERT INTO store_uses VALUES ('m', 3, :p)")
+                for pack in session.pinned - set(packs.used_by(connection, "m", 3)):
+                    connection.execute(used, {"p": pack})
+        if vouch:
+            with contextlib.suppress(PumiceError):  # it is so wrong that it cannot be signed
+                _sign_anew(store, decode_manifest(data, digest))
 
-    return make
+
+def _sign_anew(store: Store, manifest: VersionManifest) -> None:
+    with store.engine.begin() as connection:
+        changed = text("UPDATE store_versions SET size = :s, files = :f WHERE model = 'm' AND version = 3")
+        connection.execute(changed, {"s": manifest.size, "f": len(manifest.files)})
+        connection.execute(text("DELETE FROM store_signatures WHERE model = 'm' AND version = 3"))
+    store.statements.sign("m")
 
 
 def renamed(name: str) -> Callable[[Stage], None]:
@@ -204,8 +186,8 @@ STORED: dict[str, Callable[[Stage], object]] = {
     "an older database": older_database,
     "an older database and another head": older_head,
     "an older manifest": older_manifest,
-    "a flipped bit in a signature": flip_signature,
-    "a flipped bit in a signature, entered anew": flip_signature_and_its_digest,
+    "a flipped bit in a signature": flip_signature(entered=False),
+    "a flipped bit in a signature, entered anew": flip_signature(entered=True),
     "a foreign signature": foreign_signature,
     "no signature": sql("DELETE FROM store_signatures WHERE model = 'm' AND version = 3"),
     "signatures of another version": sql(
@@ -271,36 +253,11 @@ def _link(path: Path, target: Path) -> None:
     path.symlink_to(target)
 
 
-def prepare(root: Path) -> Stage:
-    home, source = root / "home", root / "source"
-    source.mkdir()
-    dice = random.Random(7)
-    with Store(home, by="tester") as store:
-        for number in range(1, 4):
-            (source / "w.dat").write_bytes(dice.randbytes(20_000))
-            (source / "a.txt").write_text(f"a{number}")
-            (source / "b.txt").write_text(f"b{number}")
-            if number == 1:
-                store.push(source, "other")
-                store.alias("other", "prod", 1)
-            parents = ("other@1",) if number > 1 else ()
-            store.push(source, "m", PushWish(parents=parents, recipe={"passes": [f"p{number}"]}))
-        store.alias("m", "prod", 1)
-        store.close()
-        shutil.copytree(home, root / "old")
-        store.alias("m", "prod", 2)
-        store.alias("m", "prod", 3)
-        store.pull("m@3", root / "folder")
-        store.pull("m@1", root / "other")
-        assert store.verify().problems == []
-    return Stage(home, root / "old", root / "folder", root / "other", dice)
-
-
-def refusal(stage: Stage, *, pulled: bool) -> str:
+def refusal(stage: Stage, kind: str) -> str:
     """Why a changed home, or a changed folder, is refused; empty: it is not."""
     try:
         with Store(stage.home) as store:
-            if pulled:
+            if kind in PULLED:
                 with tempfile.TemporaryDirectory() as name, Store(Path(name) / "home") as mine:
                     mine.keys.trust(_public(stage.home, Path(name)))
                     mine.push(stage.folder, "m")
@@ -328,49 +285,3 @@ def _public(home: Path, folder: Path) -> Path:
     with Store(home) as store:
         file.write_bytes(store.keys.signing.public)
     return file
-
-
-def campaign(number: int, seed: int) -> tuple[Counter[str], dict[str, str], list[str]]:
-    """Make changes, each on a fresh copy.
-
-    Returns:
-        How many of each kind, a reason of each kind, and those that were not refused.
-    """
-    dice = random.Random(seed)
-    kinds = STORED | PULLED
-    order = list(kinds)
-    counted: Counter[str] = Counter()
-    reasons: dict[str, str] = {}
-    missed: list[str] = []
-    with tempfile.TemporaryDirectory() as name:
-        first = prepare(Path(name))
-        for turn in range(number):
-            kind = order[turn % len(order)] if turn < len(order) else dice.choice(order)
-            with tempfile.TemporaryDirectory(dir=name) as copy:
-                for part in (first.home, first.folder, first.other):
-                    shutil.copytree(part, Path(copy) / part.name)
-                stage = Stage(
-                    Path(copy, "home"),
-                    first.old,
-                    Path(copy, "folder"),
-                    Path(copy, "other"),
-                    random.Random(dice.random()),
-                )
-                kinds[kind](stage)
-                reason = refusal(stage, pulled=kind in PULLED)
-            counted[kind] += 1
-            reasons[kind] = reason.replace(copy, "…")
-            if not reason:
-                missed.append(f"{kind} (seed {seed}, turn {turn})")
-    return counted, reasons, missed
-
-
-def main() -> None:
-    counted, reasons, missed = campaign(int(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 1)
-    told = {kind: {"changes": count, "a reason": reasons[kind]} for kind, count in sorted(counted.items())}
-    sys.stdout.write(json.dumps({"changes": counted.total(), "not refused": missed, "kinds": told}, indent=1) + "\n")
-    sys.exit(bool(missed))
-
-
-if __name__ == "__main__":
-    main()

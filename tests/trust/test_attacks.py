@@ -20,7 +20,8 @@ from pumice.domain.trust.statements import FILES, PROVENANCE, decode_statement, 
 from pumice.service.store.types import PushWish
 from pumice.store.signing.private import SigningKey
 from tests.trust.material import Keys
-from tests.trust.mutations import Stage, forged, older_database, older_manifest, prepare, sql
+from tests.trust.mutations import forged, older_database, older_manifest, sql
+from tests.trust.stages import Stage, prepare
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from model_signing import hashing, signing, verifying
 from pumice import Store
 from pumice.domain.errors import MalformedInput, Tampered, Untrusted
 from pumice.service.store.types import PushWish
+from pumice.store.seal_keys.file import create
 from tests.trust.material import Keys, own_public
 
 
@@ -35,6 +36,18 @@ def test_its_command_verifies_what_pull_writes(store: Store, source: Path, home:
     assert run(command, check=False, capture_output=True).returncode == 0
     (tmp_path / "out" / "empty").write_bytes(b"x")
     assert run(command, check=False, capture_output=True).returncode == 1
+
+
+def test_it_verifies_what_is_unsealed(source: Path, home: Path, tmp_path: Path) -> None:
+    create(tmp_path / "key")
+    out = tmp_path / "out"
+    with Store(home, seal_key=f"file:{tmp_path / 'key'}") as store:
+        store.push(source, "m", PushWish(seal=True))
+        store.pull("m", out, unseal=True)
+    check(out, own_public(home))
+    (out / "sub" / "README.md").write_text("# B model\n")
+    with pytest.raises(ValueError, match="mismatch"):
+        check(out, own_public(home))
 
 
 @pytest.mark.parametrize("change", ["changed", "extra", "missing", "another key"])
