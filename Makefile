@@ -38,7 +38,8 @@ help: ## list the targets
 demo: $(STAMPS)/demo ## set up, then the main job on the bundled model, end to end
 	@$(BIN)/pumice demo
 
-test: $(STAMPS)/dev $(STAMPS)/mlflow ## set up, then every test but the long campaigns
+test: ## set up, then every test but the long campaigns
+	@$(MAKE) --jobs 2 $(STAMPS)/dev $(STAMPS)/mlflow
 	@$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist worksteal
 
 test-all: $(STAMPS)/dev $(STAMPS)/mlflow ## every test, whole campaigns too, then fuzzing and the soak; hours
@@ -109,7 +110,7 @@ $(STAMPS)/dev: $(STAMPS)/venv $(DECLARED)
 	@touch $@ $(STAMPS)/demo
 
 # a server of its own kind, in an environment of its own: it asks for other versions of what we use
-$(STAMPS)/mlflow: $(STAMPS)/dev benchmarks/peers/mlflow/requirements.txt
+$(STAMPS)/mlflow: $(STAMPS)/venv benchmarks/peers/mlflow/requirements.txt
 	@$(BIN)/python -m benchmarks.setup_peers mlflow --no-models
 	@touch $@
 
