@@ -13,14 +13,14 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.bad_input.raw import ROW, Raw, get, memory_of, post
+from tests.bad_input.cases import WORK_S
+from tests.bad_input.raw import ROW, Raw, get, memory_of, post, work_of
 from tests.support.server import RunningServer
 from tests.support.wire import busy, metric, output, until
 from tests.support.wire import infer as infer_once
 
 INFER = "/v2/models/double/infer"
 HOST = b"Host: test\r\n"
-TIME_S = 5.0
 
 
 @dataclass(frozen=True)
@@ -115,11 +115,11 @@ CASES = {
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 def test_sent_over_a_socket(server: RunningServer, case: Case) -> None:
-    begun = time.monotonic()
+    begun = work_of(server.addresses.pid)
     with Raw(server.url) as raw:
         raw.try_send(case.sent)
         answer = raw.read()
-        assert (answer.status, time.monotonic() - begun < TIME_S) == (case.status, True), answer
+        assert (answer.status, work_of(server.addresses.pid) - begun < WORK_S) == (case.status, True), answer
         assert answer.headers["x-content-type-options"] == "nosniff"
         assert "server" not in answer.headers
         if case.status >= 400:

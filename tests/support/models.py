@@ -270,6 +270,16 @@ class Counter(Model):
             threading.Event().wait()
 
 
+class Wide(Counter):
+    """Counts in parts of many numbers, of which a few fill what lies between the model and a caller."""
+
+    signature = Signature(inputs=[Tensor("n", "INT64", [1])], outputs=[Tensor("i", "INT64", [-1])])
+
+    def predict(self, inputs: Arrays, parameters: Mapping[str, object]) -> Iterator[dict[str, np.ndarray]]:
+        for part in super().predict(inputs, parameters):
+            yield {"i": np.repeat(part["i"], 4096)}
+
+
 class Echo(Model):
     """Says a text word by word, asynchronously; ``wait`` makes it stop for ever before the last word."""
 
