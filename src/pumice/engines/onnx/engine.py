@@ -15,7 +15,8 @@ from pumice.domain.signature import Signature, Tensor, zeros
 from pumice.engines.base import Engine, EngineConfig, Traits
 from pumice.engines.onnx.ends import read_ends
 from pumice.engines.onnx.graph import Graph, read_graph
-from pumice.engines.onnx.session import open_session, read_metadata, runtime_errors
+from pumice.engines.onnx.refusals import runtime_errors
+from pumice.engines.onnx.session import open_session, read_metadata
 
 _PROBE_ROWS = 2
 
@@ -32,7 +33,9 @@ class OnnxEngine(Engine):
 
     def __init__(self, config: EngineConfig) -> None:
         self._label = config.label
-        self._session, placement = open_session(config)
+        opened, placement = open_session(config)
+        self._session = opened.session
+        self._weights = opened.weights
         graph = read_graph(self._session, config.path, config.manifest.signature)
         self._use(graph.signature)
         rows_stay = graph.proven or self._probe(graph)
@@ -64,6 +67,7 @@ class OnnxEngine(Engine):
     def close(self) -> None:
         """Free the session and its memory."""
         self._session = None
+        self._weights = ()
 
     def _use(self, signature: Signature) -> None:
         self.signature = signature

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import mmap
-import os
-from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from pumice.domain.errors import BadArtefact, BadSetting, MissingDependency
 from pumice.domain.model import Parameter
 from pumice.engines.base import EngineConfig
+from pumice.engines.onnx.held import HeldSession, open_held
 from pumice.engines.onnx.options import OnnxOptions, read_options
 from pumice.engines.onnx.providers import choose, runtime_providers, settle
+from pumice.engines.onnx.refusals import runtime_errors
 from pumice.engines.safety import check_external_data, refuse_unsafe
 
 _ERRORS_ONLY = 3
@@ -20,11 +20,11 @@ _NO_VERSION = 2**63 - 1
 _LEVELS = {"all": "ENABLE_ALL", "extended": "ENABLE_EXTENDED", "basic": "ENABLE_BASIC", "off": "DISABLE_ALL"}
 
 
-def open_session(config: EngineConfig) -> tuple[Any, dict[str, Parameter]]:
+def open_session(config: EngineConfig) -> tuple[HeldSession, dict[str, Parameter]]:
     """Load a graph.
 
     Returns:
-        ONNX Runtime's session, and what was really chosen: provider, device, threads.
+        ONNX Runtime's session with what it reads, and what was really chosen: provider, device, threads.
 
     Raises:
         BadArtefact: ONNX Runtime cannot load the file, or its weights lie outside of its folder.
@@ -42,12 +42,13 @@ def open_session(config: EngineConfig) -> tuple[Any, dict[str, Parameter]]:
     options, of_providers = read_options(config.manifest.options)
     chosen = choose(config.provider, onnxruntime.get_available_providers())
     providers = runtime_providers(chosen, config.device, of_providers)
-    made = _session_options(onnxruntime, config, options)
-    # ONNX Runtime looks into the memory until the session is made, and keeps no reference
-    kept = _hand_over(made, path.parent, weights) if config.held and weights else []
+    make = partial(_session_options, onnxruntime, config, options)
     try:
-        # without enable_fallback=0 it prints, and goes on with another provider than the one asked for
-        session = onnxruntime.InferenceSession(config.path, made, providers, enable_fallback=0)
+        if config.held and weights:
+            opened = open_held(onnxruntime, path, sorted(weights), make, providers)
+        else:
+            # without enable_fallback=0 it prints, and goes on with another provider than the one asked for
+            opened = HeldSession(onnxruntime.InferenceSession(config.path, make(), providers, enable_fallback=0))
     except runtime_errors() as error:
         problem = str(error).strip().splitlines()[0]
         if of_providers:
@@ -57,9 +58,8 @@ def open_session(config: EngineConfig) -> tuple[Any, dict[str, Parameter]]:
             "own operators as trust.custom_ops in the server's settings"
         )
         raise BadArtefact(config.path, f"ONNX Runtime cannot load it: {problem}", mend) from error
-    del kept
-    real = settle(config.provider, chosen, session.get_providers())
-    return session, {"provider": real, "device": config.device, "threads": config.threads}
+    real = settle(config.provider, chosen, opened.session.get_providers())
+    return opened, {"provider": real, "device": config.device, "threads": config.threads}
 
 
 def read_metadata(session: Any) -> dict[str, str]:
@@ -74,40 +74,6 @@ def read_metadata(session: Any) -> dict[str, str]:
     }
     own: dict[str, str] = meta.custom_metadata_map
     return own | {key: value for key, value in said.items() if value}
-
-
-def runtime_errors() -> tuple[type[Exception], ...]:
-    """What ONNX Runtime raises; its own classes have no common parent."""
-    from onnxruntime.capi import onnxruntime_pybind11_state as state
-
-    return (
-        state.EPFail,
-        state.Fail,
-        state.InvalidArgument,
-        state.InvalidGraph,
-        state.InvalidProtobuf,
-        state.NoSuchFile,
-        state.NotImplemented,
-        state.RuntimeException,
-        RuntimeError,
-        ValueError,
-    )
-
-
-def _hand_over(options: Any, folder: Path, names: Iterable[str]) -> list[mmap.mmap | bytes]:
-    """Give ONNX Runtime the files with weights as memory: it opens none that is a link out of the model's folder.
-
-    Returns:
-        The memory, to be kept until the session is made.
-    """
-    ordered = sorted(names)
-    maps: list[mmap.mmap | bytes] = []
-    for name in ordered:
-        with (folder / name).open("rb") as file:
-            empty = not os.fstat(file.fileno()).st_size
-            maps.append(b"" if empty else mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
-    options.add_external_initializers_from_files_in_memory(ordered, maps, [len(view) for view in maps])
-    return maps
 
 
 def _session_options(onnxruntime: Any, config: EngineConfig, options: OnnxOptions) -> Any:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import mmap
 from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 from pumice.domain.errors import BadArtefact
 from pumice.engines.safety.protobuf import BYTES, VARINT, BrokenMessage, fields, submessages, text, varint
@@ -37,6 +38,7 @@ _FIELDS: Mapping[str, Mapping[int, str]] = {
     "TrainingInfoProto": {1: "GraphProto", 2: "GraphProto"},
     "SparseTensorProto": {1: _TENSOR, 2: _TENSOR},
 }
+_DIMS, _DATA_TYPE = 1, 2
 _TENSOR_NAME, _EXTERNAL_DATA, _DATA_LOCATION = 8, 13, 14
 _NODE_OP_TYPE = 4
 _EXTERNAL = 1
@@ -71,6 +73,75 @@ def check_external_data(path: Path, *, held: bool = False) -> frozenset[str]:
         raise BadArtefact(str(path), f"it is no ONNX file ({error})", "export it again") from None
 
 
+class OuterWeight(NamedTuple):
+    """A weight of the outermost graph that lies in a file of its own.
+
+    Attributes:
+        name: Its name.
+        kind: Its type, as ``TensorProto.DataType`` numbers them.
+        shape: Its shape.
+        location: The file, relative to the graph's folder.
+        offset: Its first byte there.
+        length: Its length in bytes, if that is said; or else 0.
+    """
+
+    name: str
+    kind: int
+    shape: tuple[int, ...]
+    location: str
+    offset: int
+    length: int
+
+
+def outer_weights(path: Path) -> list[OuterWeight]:
+    """Say where weights of the outermost graph lie, of a file that `check_external_data` has let pass.
+
+    Raises:
+        BrokenMessage: It is no ONNX file.
+        OSError: It cannot be read.
+    """
+    found = []
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        for number, low, high in submessages(data, 0, len(data)):
+            if _FIELDS["ModelProto"].get(number) == "GraphProto":
+                for inner, start, end in submessages(data, low, high):
+                    if _FIELDS["GraphProto"].get(inner) == _TENSOR:
+                        found.append(_outer(data, start, end))
+    return [weight for weight in found if weight is not None]
+
+
+def _outer(data: mmap.mmap, start: int, end: int) -> OuterWeight | None:
+    entries: dict[str, str] = {}
+    name, kind, shape = "", 0, []
+    for number, wire, low, high in fields(data, start, end):
+        if number == _DIMS:
+            shape += _numbers(data, low, high) if wire == BYTES else [varint(data, low, high)[0]]
+        elif number == _DATA_TYPE and wire == VARINT:
+            kind = varint(data, low, high)[0]
+        elif number == _TENSOR_NAME and wire == BYTES:
+            name = text(data, low, high)
+        elif number == _EXTERNAL_DATA and wire == BYTES:
+            key, value = _entry(data, low, high)
+            entries[key] = value
+    if not entries:
+        return None
+    offset, length = (int(entries.get(key) or "0") for key in ("offset", "length"))
+    return OuterWeight(name, kind, tuple(shape), entries.get("location", ""), offset, length)
+
+
+def _numbers(data: mmap.mmap, start: int, end: int) -> list[int]:
+    found = []
+    while start < end:
+        value, start = varint(data, start, end)
+        found.append(value)
+    return found
+
+
+def _entry(data: mmap.mmap, start: int, end: int) -> tuple[str, str]:
+    texts = {number: text(data, low, high) for number, low, high in submessages(data, start, end)}
+    return texts.get(1, ""), texts.get(2, "")
+
+
 class _Walk:
     def __init__(self, path: Path, data: mmap.mmap, *, held: bool) -> None:
         self._path = path
@@ -102,7 +173,7 @@ class _Walk:
         for number, wire, low, high in fields(self._data, start, end):
             if number == _EXTERNAL_DATA and wire == BYTES:
                 external = True
-                key, value = self._entry(low, high)
+                key, value = _entry(self._data, low, high)
                 entries[key] = value
             elif number == _DATA_LOCATION and wire == VARINT:
                 external = external or varint(self._data, low, high)[0] == _EXTERNAL
@@ -135,7 +206,3 @@ class _Walk:
             return f"at a place that is no number ({numbers[0]}, {numbers[1]})"
         wanted, size = sum(map(int, numbers)), target.stat().st_size
         return f"which has {size} bytes where {wanted} are needed" if wanted > size else ""
-
-    def _entry(self, start: int, end: int) -> tuple[str, str]:
-        texts = {number: text(self._data, low, high) for number, low, high in submessages(self._data, start, end)}
-        return texts.get(1, ""), texts.get(2, "")
