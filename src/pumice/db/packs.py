@@ -26,7 +26,7 @@ _AT_ONCE = 500
 _LOCK = 0x50554D53544F5245
 """Key of the advisory lock of those who enter or take away packs: "PUMSTORE" as a number."""
 
-_FIND = select(store_chunks).where(store_chunks.c.digest.in_(bindparam("digests", expanding=True)))
+_FIND = "SELECT digest, pack, start, size FROM store_chunks WHERE digest IN ({})"
 
 
 class Place(NamedTuple):
@@ -55,10 +55,14 @@ def lock(connection: Connection) -> None:
 def find(connection: Connection, digests: Collection[bytes]) -> dict[bytes, Place]:
     """Where chunks lie; those that are not stored are left out."""
     wanted = list(digests)
+    mark = "%s" if is_postgres(connection) else "?"
     found: dict[bytes, Place] = {}
     for first in range(0, len(wanted), _AT_ONCE):
-        for row in connection.execute(_FIND, {"digests": wanted[first : first + _AT_ONCE]}):
-            found[bytes(row.digest)] = Place(row.pack, row.start, row.size)
+        asked = tuple(wanted[first : first + _AT_ONCE])
+        # as the driver takes it: what SQLAlchemy does to each digest would be two thirds of the time
+        rows = connection.exec_driver_sql(_FIND.format(", ".join([mark] * len(asked))), asked).fetchall()
+        for digest, pack, start, size in rows:
+            found[bytes(digest)] = Place(pack, start, size)
     return found
 
 

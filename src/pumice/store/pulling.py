@@ -25,8 +25,8 @@ from pumice.store.packs import MEND, SLACK, PackReader
 from pumice.store.pushing import Progress
 from pumice.store.sessions import Session
 
-THREADS = 2
-"""Threads that read, hash and write."""
+THREADS = 4
+"""Threads that read, hash and write; more than small machines have cores, since each waits for the disk in between."""
 
 BLOCK = 1024 * 1024
 """Most bytes that are read at once; several chunks, and few enough that a core's cache keeps them."""
@@ -34,6 +34,8 @@ BLOCK = 1024 * 1024
 assert BLOCK >= LONGEST_CHUNK  # noqa: S101 - a chunk fits into a block
 
 _AHEAD = 2 * THREADS
+_LOOKED_UP = 1000
+"""Chunks whose places are asked for at once."""
 _HOLE = 4096
 
 Put = Callable[[memoryview, int], None]
@@ -111,24 +113,32 @@ def runs_of(file: StoredFile, session: Session, reader: PackReader, start: int =
         if at + size <= start:
             at += size
             continue
-        places = session.find({chunk for chunk, _ in entries})
         run: Run | None = None
-        for chunk, size in entries:
-            place = places.get(chunk)
-            if place is None or place.size != size:
-                raise Tampered(f"file {file.path!r}", f"its chunk {chunk.hex()[:12]} is not in the store")
+        for chunk, place in _placed(entries, session, file):
             if run is None or not _continues(run, place):
                 if run is not None:
                     yield run
-                run = Run(at, place, [(chunk, size)])
+                run = Run(at, place, [(chunk, place.size)])
             else:
-                run.chunks.append((chunk, size))
-                run = run._replace(place=Place(run.place.pack, run.place.start, run.place.size + size))
-            at += size
+                run.chunks.append((chunk, place.size))
+                run = run._replace(place=Place(run.place.pack, run.place.start, run.place.size + place.size))
+            at += place.size
         if run is not None:
             yield run
     if at != file.size:
         raise Tampered(f"file {file.path!r}", f"its chunks have {at} bytes, its manifest says {file.size}")
+
+
+def _placed(entries: Sequence[Entry], session: Session, file: StoredFile) -> Iterator[tuple[bytes, Place]]:
+    """Say where chunks lie; a part of them is looked up while those before are read."""
+    for first in range(0, len(entries), _LOOKED_UP):
+        part = entries[first : first + _LOOKED_UP]
+        places = session.find({chunk for chunk, _ in part})
+        for chunk, size in part:
+            place = places.get(chunk)
+            if place is None or place.size != size:
+                raise Tampered(f"file {file.path!r}", f"its chunk {chunk.hex()[:12]} is not in the store")
+            yield chunk, place
 
 
 def _continues(run: Run, place: Place) -> bool:
