@@ -19,7 +19,7 @@ from pumice.db.schema import (
     store_uses,
     store_versions,
 )
-from pumice.domain.store.records import Kind, Move, VersionRecord
+from pumice.domain.store.records import Kind, ModelSummary, Move, VersionRecord
 
 _IS_VERSION = (store_versions.c.model == bindparam("m"), store_versions.c.version == bindparam("v"))
 _ONE = select(store_versions).where(*_IS_VERSION)
@@ -30,6 +30,24 @@ _NEWEST = (
     .limit(1)
 )
 _ALL = select(store_versions).where(store_versions.c.model == bindparam("m")).order_by(store_versions.c.version)
+_LAST = (
+    select(store_versions.c.model, func.max(store_versions.c.version).label("v"), func.count().label("n"))
+    .group_by(store_versions.c.model)
+    .subquery()
+)
+# no more columns than are told: of a thousand models, each costs
+_MODELS = (
+    select(
+        store_versions.c.model,
+        _LAST.c.n,
+        store_versions.c.version,
+        store_versions.c.created,
+        store_versions.c.size,
+        store_versions.c.format,
+    )
+    .join(_LAST, (store_versions.c.model == _LAST.c.model) & (store_versions.c.version == _LAST.c.v))
+    .order_by(store_versions.c.model)
+)
 _ALIASES = (
     select(store_aliases.c.alias, store_aliases.c.version)
     .where(store_aliases.c.model == bindparam("m"))
@@ -96,18 +114,28 @@ def every(connection: Connection, model: str) -> list[VersionRecord]:
     return [VersionRecord(**row._mapping) for row in connection.execute(_ALL, {"m": model})]  # noqa: SLF001 - its public name
 
 
-def models(connection: Connection) -> list[tuple[int, VersionRecord]]:
-    """The newest version of every model, with how many it has, by name."""
-    last = (
-        select(store_versions.c.model, func.max(store_versions.c.version).label("v"), func.count().label("n"))
-        .group_by(store_versions.c.model)
-        .subquery()
+def models(connection: Connection) -> list[ModelSummary]:
+    """Every model that has a version, with its newest one, by name."""
+    pointing = all_aliases(connection)
+    return [
+        ModelSummary(
+            model=model,
+            versions=count,
+            newest=newest,
+            changed=created,
+            size=size,
+            format=form,
+            aliases=pointing.get(model, {}),
+        )
+        for model, count, newest, created, size, form in connection.execute(_MODELS).fetchall()
+    ]
+
+
+def names(connection: Connection) -> list[str]:
+    """Names of the models that have a version, ordered."""
+    return list(
+        connection.execute(select(store_versions.c.model).distinct().order_by(store_versions.c.model)).scalars()
     )
-    joined = (store_versions.c.model == last.c.model) & (store_versions.c.version == last.c.v)
-    rows = connection.execute(
-        select(last.c.n, store_versions).join(last, joined).order_by(store_versions.c.model)
-    ).mappings()
-    return [(row["n"], VersionRecord(**{str(key): row[key] for key in row if key != "n"})) for row in rows]
 
 
 def delete_version(connection: Connection, model: str, version: int) -> None:
@@ -142,8 +170,9 @@ def aliases(connection: Connection, model: str) -> dict[str, int]:
 def all_aliases(connection: Connection) -> dict[str, dict[str, int]]:
     """Aliases of every model that has some."""
     found: dict[str, dict[str, int]] = {}
-    for row in connection.execute(select(store_aliases).order_by(store_aliases.c.model, store_aliases.c.alias)):
-        found.setdefault(row.model, {})[row.alias] = row.version
+    columns = (store_aliases.c.model, store_aliases.c.alias, store_aliases.c.version)
+    for model, name, version in connection.execute(select(*columns).order_by(*columns[:2])).fetchall():
+        found.setdefault(model, {})[name] = version
     return found
 
 

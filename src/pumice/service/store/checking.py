@@ -114,9 +114,7 @@ class Check:
                 packs.lock(connection)
                 rows = packs.every(connection)
                 session.pin(connection, [row["id"] for row in rows])
-                names = sorted(
-                    {newest.model for _, newest in versions.models(connection)}.union(self._guard.names(connection))
-                )
+                names = sorted(self._guard.names(connection).union(versions.names(connection)))
                 for name in names:
                     self._look_at_head(connection, name)
                 records = [record for name in names for record in versions.every(connection, name)]

@@ -29,7 +29,7 @@ def known(connection: Connection, model: str) -> tuple[str, ...]:
     versions = tuple(f"{model}@{record.version}" for record in statements.every(connection, model))
     if versions:
         return (*(f"{model}@{alias}" for alias in statements.aliases(connection, model)), *reversed(versions))
-    return tuple(record.model for _, record in statements.models(connection))
+    return tuple(statements.names(connection))
 
 
 def _find(connection: Connection, ref: Ref) -> VersionRecord | None:

@@ -189,20 +189,7 @@ class Store:
     def models(self) -> list[ModelSummary]:
         """Every model with its newest version, by name."""
         with transaction(self._reader) as connection:
-            aliases = versions.all_aliases(connection)
-            found = versions.models(connection)
-        return [
-            ModelSummary(
-                model=newest.model,
-                versions=count,
-                newest=newest.version,
-                changed=newest.created,
-                size=newest.size,
-                format=newest.format,
-                aliases=aliases.get(newest.model, {}),
-            )
-            for count, newest in found
-        ]
+            return versions.models(connection)
 
     def versions(self, name: str) -> list[VersionRecord]:
         """Every version of a model, the oldest first.
