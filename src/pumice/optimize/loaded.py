@@ -11,7 +11,7 @@ import numpy as np
 from pumice.domain.errors import ModelFailed
 from pumice.domain.signature import Arrays, Signature
 from pumice.engines.base import Engine, EngineConfig
-from pumice.engines.onnx.session import runtime_errors
+from pumice.engines.onnx.refusals import runtime_errors
 from pumice.engines.registry import load_engine
 from pumice.optimize.passes.base import ModelFolder
 from pumice.runtime.worker.tasks import Pipeline, pipeline_for

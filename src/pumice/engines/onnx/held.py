@@ -79,11 +79,13 @@ def open_held(
     # another device has memory of its own, and would copy anyway
     shared = _values(onnxruntime, path, maps) if [name for name, _ in providers] == [_CPU] else None
     if shared is not None:
+        # whatever it is: if it is not for the empty files, it comes again
+        refusals: tuple[type[Exception], ...] = (OSError, *runtime_errors())
         try:
             made = _sharing(options(), shared)
             return HeldSession(_open_beside(onnxruntime, path, names, made, providers), [shared, maps])
-        except (*runtime_errors(), OSError):
-            pass  # whatever it was: if it is not for the empty files, it comes again
+        except refusals:
+            pass
     made = options()
     # ONNX Runtime looks into the memory until the session is made, and keeps no reference
     made.add_external_initializers_from_files_in_memory(list(maps), list(maps.values()), list(map(len, maps.values())))

@@ -127,8 +127,7 @@ class Statements:
     def names(self) -> list[str]:
         """Names that have versions, or a head, or had one when somebody looked here."""
         with transaction(self._reader) as connection:
-            found = {newest.model for _, newest in versions.models(connection)}
-            return sorted(found | self._guard.names(connection))
+            return sorted(self._guard.names(connection).union(versions.names(connection)))
 
     def sign(self, name: str) -> list[VersionRecord]:
         """Sign every version of a name that no trusted key signed, and its head as it is now.
