@@ -192,6 +192,9 @@ def bounds_store(results: Results) -> Iterator[Bound]:
     for step, limit in (("push", 0.5), ("pull", 0.8)):
         what = f"store: speed of {step} by that of a copy with SHA-256"
         yield Bound(what, results.extras.get(f"store_{step}_of_copy"), limit, "at least")
+    for way, limit in (("verified", 1.15), ("unsealed", 1.5)):
+        what = f"store: time from a cold cache to a ready engine, {way}, by that of plain files"
+        yield Bound(what, results.extras.get(f"store_cold_{way}_time_of_plain"), limit, "at most")
     share = results.extras.get("store_sibling_share")
     yield Bound("store: space of a version of which 1 % is new, by its size", share, 0.05, "at most")
     for name in ("list", "show", "alias"):

@@ -1,4 +1,4 @@
-"""The model store: pushing and pulling against a plain copy with SHA-256, and how fast a large store answers."""
+"""The model store: transfers beside a plain copy with SHA-256, answers of a large store, loads from a cold cache."""
 
 import hashlib
 import os
@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from msgspec import structs
 
+from benchmarks.cold_load import run_cold_loads
 from benchmarks.samples import Results, middle
 from pumice import Store
 from pumice.db import Place, packs, versions
@@ -33,6 +34,7 @@ def run_store(rounds: int, results: Results) -> None:
         folder = Path(name)
         _transfers(folder, max(rounds, 1), results)
         _answers(folder / "many", results)
+    run_cold_loads(rounds, results)
 
 
 def _transfers(folder: Path, rounds: int, results: Results) -> None:
