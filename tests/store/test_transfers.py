@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from pumice import AsyncClient, Client, Store
+from pumice.cli.main import main
 from pumice.domain.errors import (
     BadArtefact,
     NotAllowed,
@@ -268,3 +269,40 @@ def test_bytes_that_came_wrong_are_taken_anew(served: Served, tmp_path: Path) ->
         assert sorted(contents(tmp_path / "out")) == ["empty.txt", "model.safetensors", "sub/read me ü.md"]
         with pytest.raises(BadArtefact):
             client.store.pull("m@1", tmp_path / "out", trust=served.here.trust)
+
+
+def test_the_commands_do_it_with_url(
+    served: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = model_at(tmp_path / "model", size=100, seed=5)
+    monkeypatch.setenv("PUMICE_HOME", str(tmp_path / "own"))
+    monkeypatch.setenv("PUMICE_API_KEY", served.keys["manage:*"])
+
+    def run(*words: str, code: int = 0) -> str:
+        with pytest.raises(SystemExit) as ended:
+            main(["models", *words, "--url", served.server.url])
+        told = capsys.readouterr()
+        assert ended.value.code == code, told.err
+        return told.out + told.err
+
+    pushed = run("push", str(model), "--name", "cli", "--seal")
+    assert "cli@1" in pushed
+    assert "--unseal" in run("pull", "cli", str(tmp_path / "no"), "--unseal", code=2)
+    with Store(tmp_path / "own") as own:
+        (tmp_path / "own.pub").write_bytes(own.keys.signing.public)
+    run("push", str(model), "--name", "cli", "--sign", code=3)  # the server does not know that key
+    run("trust", str(tmp_path / "own.pub"), "--models", "cli")
+    run("push", str(model), "--name", "cli", "--sign")
+    assert "not known here" in run("pull", "cli", str(tmp_path / "out"), code=3)
+    (tmp_path / "server.pub").write_text(run("trust", "--public"))
+    with Store(tmp_path / "own") as own:
+        own.keys.trust(tmp_path / "server.pub")
+    run("pull", "cli", str(tmp_path / "out"))
+    assert contents(tmp_path / "out") == contents(model)
+    run("export", "cli", f"oci:{tmp_path / 'layout'}:v1")
+    assert "again@1" in run("import", f"oci:{tmp_path / 'layout'}:v1", "--name", "again")
+    assert "0 versions signed" in run("sign", "cli")
+    assert "0 versions" in run("reseal")
+    assert "own" in run("trust", "--json")
+    for words in (("trust", "--rotate"), ("verify", "--folder", str(tmp_path / "out"))):
+        assert "--url" in run(*words, code=2)

@@ -60,12 +60,14 @@ class Parcel(msgspec.Struct, frozen=True, kw_only=True):
         aliases: Aliases that it is to have there.
         unpack: Writes its files into a folder that is not there yet; each is held against its digest. A signature
             of them lies among them as ``model.sig``.
+        statements: Every other signed statement about it, as Sigstore bundles: where it comes from, and evidence.
     """
 
     record: VersionRecord
     manifest: VersionManifest
     aliases: tuple[str, ...] = ()
     unpack: Callable[[Path], None]
+    statements: tuple[bytes, ...] = ()
 
 
 class Sent(msgspec.Struct, frozen=True, kw_only=True):

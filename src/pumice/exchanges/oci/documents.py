@@ -119,10 +119,12 @@ class Attachment(msgspec.Struct, frozen=True):
     Attributes:
         kind: Its media type.
         data: Its bytes.
+        annotations: What else is said of it.
     """
 
     kind: str
     data: bytes
+    annotations: dict[str, str] = msgspec.field(default_factory=dict)
 
 
 class Layout(msgspec.Struct, frozen=True, rename="camel"):

@@ -11,7 +11,8 @@ import msgspec
 from pumice.domain.errors import MalformedInput, StorageFailed, Tampered
 from pumice.domain.model import Manifest
 from pumice.domain.store.manifest import VersionManifest, decode_manifest, digest_of
-from pumice.domain.trust.statements import SIGNATURE_FILE
+from pumice.domain.trust.bundles import decode_bundle
+from pumice.domain.trust.statements import FILES, SIGNATURE_FILE, decode_statement
 from pumice.exchanges.base import Arrival, Exchange, Parcel, Progress, Sent
 from pumice.exchanges.folders import landing
 from pumice.exchanges.huggingface.card import NAME as CARD
@@ -128,11 +129,17 @@ def _digest(pack: Pack) -> str:
 
 def _lay_down_signature(pack: Pack, folder: Path) -> None:
     """Put the signature where the store looks for one: it is held against the files, and kept beside the store's."""
-    signatures = [one.data for one in pack.attachments if one.kind == media.SIGNATURE]
+    signatures = [one.data for one in pack.attachments if one.kind == media.SIGNATURE and _is_of_files(one.data)]
     if len(signatures) > 1:
         raise MalformedInput("attachments", f"{len(signatures)} signatures, of which one could be kept")
     if signatures and not (folder / SIGNATURE_FILE).exists():
         (folder / SIGNATURE_FILE).write_bytes(signatures[0])
+
+
+def _is_of_files(bundle: bytes) -> bool:
+    """Whether a bundle is a signature of files. Others are about the version there, which this one is not."""
+    what = "an attached signature"
+    return decode_statement(decode_bundle(bundle, what).payload, what).predicate_type == FILES
 
 
 def _described(pack: Pack, folder: Path) -> Manifest | None:

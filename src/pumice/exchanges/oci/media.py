@@ -21,7 +21,13 @@ VERSION = "application/vnd.pumice.version.v1+json"
 """A version's manifest in the store, attached to the model."""
 
 SIGNATURE = "application/vnd.dev.sigstore.bundle.v0.3+json"
-"""A signature of a model's files, in the form of OpenSSF model-signing: what lies beside them as ``model.sig``."""
+"""A signed statement: of a model's files, in the form of OpenSSF model-signing (what lies beside them as
+``model.sig``), or about the version: where it comes from, and evidence. `PREDICATE` says which."""
+
+PREDICATE = "dev.sigstore.bundle.predicateType"
+CONTENT = "dev.sigstore.bundle.content"
+ENVELOPE = "dsse-envelope"
+"""What Sigstore's tools say of a bundle that they attach."""
 
 FILE_PATH = "org.cncf.model.filepath"
 FILE_METADATA = "org.cncf.model.file.metadata+json"

@@ -13,7 +13,8 @@ from typing import Any
 
 from pumice.domain.errors import BadArtefact
 from pumice.domain.store.manifest import StoredFile, encode_manifest
-from pumice.domain.trust.statements import SIGNATURE_FILE
+from pumice.domain.trust.bundles import decode_bundle
+from pumice.domain.trust.statements import SIGNATURE_FILE, decode_statement
 from pumice.exchanges.base import Parcel
 from pumice.exchanges.oci import media
 from pumice.exchanges.oci.blobs import INDEX_FILE, LAYOUT_FILE
@@ -52,7 +53,8 @@ def write_layout(parcel: Parcel, folder: Path, tag: str) -> Descriptor:
     files = folder / "files"
     parcel.unpack(files)
     signature = files / SIGNATURE_FILE
-    signed = [Attachment(media.SIGNATURE, signature.read_bytes())] if signature.exists() else []
+    signed = [_bundle(signature.read_bytes())] if signature.exists() else []
+    signed += [_bundle(data) for data in parcel.statements]
     for file in parcel.manifest.files:
         (files / file.path).replace(blobs / file.sha256)
     shutil.rmtree(files)
@@ -69,7 +71,7 @@ def write_layout(parcel: Parcel, folder: Path, tag: str) -> Descriptor:
     model = _blob(blobs, encode(manifest), media.MANIFEST)
     said = [Attachment(media.VERSION, encode_manifest(parcel.manifest)), *signed]
     entries = [_named(model, media.MODEL, {media.REF_NAME: tag})]
-    entries += [_named(_about(blobs, model, one), one.kind, {}) for one in said]
+    entries += [_named(_about(blobs, model, one), one.kind, one.annotations) for one in said]
     (folder / LAYOUT_FILE).write_bytes(encode(Layout(media.LAYOUT_VERSION)))
     index = Index(schema_version=2, media_type=media.INDEX, manifests=entries)
     (folder / INDEX_FILE).write_bytes(encode(index))
@@ -103,6 +105,11 @@ def _layer(file: StoredFile, entry: str) -> Descriptor:
     return Descriptor(media_type=kind, digest=f"sha256:{file.sha256}", size=file.size, annotations=said)
 
 
+def _bundle(data: bytes) -> Attachment:
+    form = decode_statement(decode_bundle(data, "a statement").payload, "a statement").predicate_type
+    return Attachment(media.SIGNATURE, data, {media.CONTENT: media.ENVELOPE, media.PREDICATE: form})
+
+
 def _about(blobs: Path, model: Descriptor, said: Attachment) -> Descriptor:
     """Attach something to the model: a manifest whose subject it is."""
     empty = _blob(blobs, media.EMPTY_DATA, media.EMPTY)
@@ -113,6 +120,7 @@ def _about(blobs: Path, model: Descriptor, said: Attachment) -> Descriptor:
         config=_with_data(empty, media.EMPTY_DATA),
         layers=[_blob(blobs, said.data, said.kind)],
         subject=model,
+        annotations=said.annotations,
     )
     return _blob(blobs, encode(manifest), media.MANIFEST)
 

@@ -20,8 +20,8 @@ from pumice.domain.errors import BadSetting, StorageFailed
 from pumice.domain.model import Manifest
 from pumice.domain.store.names import check_alias, check_model_name, is_left_out
 from pumice.domain.store.records import Move, VersionRecord
-from pumice.domain.store.told import Shown
-from pumice.domain.trust.statements import SIGNATURE_FILE
+from pumice.domain.store.told import Shown, SignedStatement
+from pumice.domain.trust.statements import FILES, SIGNATURE_FILE
 from pumice.engines.source import MANIFEST_NAME
 from pumice.exchanges.base import Access, Arrival, Parcel
 from pumice.exchanges.registry import exchange_of_source, exchange_of_target
@@ -68,6 +68,13 @@ class Exported(msgspec.Struct, frozen=True, kw_only=True):
     notes: list[str]
 
 
+class Told(Protocol):
+    """What is signed of versions."""
+
+    def of(self, ref: str) -> list[SignedStatement]:
+        """See `pumice.service.store.statements.Statements`."""
+
+
 class Depot(Protocol):
     """The store of this home, or of a server (`pumice.service.store.remote.RemoteStore`)."""
 
@@ -85,6 +92,10 @@ class Depot(Protocol):
         """See `Store`."""
 
     def alias(self, name: str, alias: str, version: int, reason: str) -> Move:
+        """See `Store`."""
+
+    @property
+    def statements(self) -> Told:
         """See `Store`."""
 
 
@@ -163,6 +174,7 @@ def export_model(
         manifest=shown.manifest,
         aliases=tuple(shown.aliases) if aliases else (),
         unpack=lambda folder: _unpack(store, exact, folder, progress),
+        statements=tuple(one.bundle for one in store.statements.of(exact) if one.form != FILES),
     )
     sent = exchange.send(parcel, place, progress)
     return Exported(record=shown.record, form=exchange.name, place=sent.place, about=sent.about, notes=list(sent.notes))

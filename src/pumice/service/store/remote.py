@@ -11,7 +11,7 @@ from pumice.domain.errors import BadArtefact, BadSetting
 from pumice.domain.store.manifest import StoredFile, VersionManifest
 from pumice.domain.store.names import check_model_name
 from pumice.domain.store.records import Move, VersionRecord
-from pumice.domain.store.told import Shown
+from pumice.domain.store.told import Shown, SignedStatement
 from pumice.domain.trust.bundles import encode_bundle
 from pumice.domain.trust.statements import SIGNATURE_FILE, encode_statement, files_statement
 from pumice.service.store.describing import describe
@@ -25,6 +25,21 @@ def _silent(_done: int, _total: int) -> None:
     """Tells nobody."""
 
 
+class RemoteStatements:
+    """What is signed of the versions of a server.
+
+    Args:
+        client: How the server is spoken to.
+    """
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    def of(self, ref: str) -> list[SignedStatement]:
+        """Every signed statement about a version, as Sigstore bundles, the oldest first."""
+        return self._client.store.statements(ref)
+
+
 class RemoteStore:
     """What `Store` does, done with the store of a server.
 
@@ -35,10 +50,12 @@ class RemoteStore:
 
     Attributes:
         home: The home of this side.
+        statements: What is signed of versions there.
     """
 
     def __init__(self, client: Client, settings: Settings, *, signs: bool = False) -> None:
         self.home = settings.home_path
+        self.statements = RemoteStatements(client)
         self._client = client
         self._settings = settings
         self._signs = signs
