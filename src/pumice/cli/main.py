@@ -56,6 +56,11 @@ COMMANDS: Mapping[str, Target] = MappingProxyType(
         "models backup": Target("pumice.cli.models.backing:backup", "Back up the store and its home into a folder."),
         "models restore": Target("pumice.cli.models.backing:restore", "Restore a backup into an empty home."),
         "models repair": Target("pumice.cli.models.backing:repair", "Mend what has changed, from a backup."),
+        "optimize": Target(
+            "pumice.cli.optimize.optimizing:optimize",
+            "Make a model light, prove that it is still right, and store what is.",
+        ),
+        "certify": Target("pumice.cli.optimize.certifying:certify", "Prove that a model may stand in for another one."),
         "doctor": Target("pumice.cli.doctor.command:doctor", "Tell what this machine offers, and what is missing."),
     }
 )
