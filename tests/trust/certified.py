@@ -22,7 +22,7 @@ RECIPE = {"passes": [{"pass": "int8-dynamic", "options": {}}]}
 N = 2000
 
 
-def evidence(lost: int, n: int = N, margin: float = 0.02, alpha: float = 0.0125) -> list[Record]:
+def evidence(lost: int, n: int = N, margin: float = 0.02, alpha: float = 0.025) -> list[Record]:
     """What the tests say of a candidate that is wrong on ``lost`` of ``n`` examples on which its base is right."""
     right = np.ones(n, bool)
     candidate = right.copy()
@@ -44,7 +44,14 @@ def certificate(base: VersionRecord) -> Certificate:
         contenders=2,
         base=CertifiedBase(base.model, base.version, base.digest),
         data=CertifiedData(
-            digest="ab" * 32, examples=2500, calibration=300, search=200, certification=N, labelled=True, seed=7
+            digest="ab" * 32,
+            examples=2500,
+            calibration=300,
+            search=200,
+            certification=N,
+            labelled=True,
+            seed=7,
+            parts=["long", "short"],
         ),
         task="tensor",
         metric="accuracy",
@@ -53,6 +60,7 @@ def certificate(base: VersionRecord) -> Certificate:
         claims=[
             Claim(WHOLE, Verdict.PASS, evidence(4)),
             Claim("short", Verdict.PASS, evidence(2, 1200)),
+            Claim("long", Verdict.NOT_YET, evidence(1, 50), binding=False),
         ],
         machine={"processor": "one", "cores": "2"},
         latency=[CertifiedLatency(16, 1, 12.0, 9.0, 0.75, (0.74, 0.77))],
@@ -104,9 +112,32 @@ DOCTORED: dict[str, tuple[Callable[[Certificate], Certificate], str]] = {
         lambda whole: replace(whole, data=replace(whole.data, certification=100)),
         "100 were kept for the proof",
     ),
-    "no evidence": (lambda whole: replace(whole, claims=[Claim(WHOLE, Verdict.PASS, [])]), "no evidence"),
-    "a part for the whole": (lambda whole: replace(whole, claims=whole.claims[1:]), "is not on all examples"),
-    "a part twice": (lambda whole: replace(whole, claims=[*whole.claims, whole.claims[1]]), "something twice"),
+    "no evidence": (lambda whole: replace(whole, claims=[Claim(WHOLE, Verdict.PASS, [])]), "claim something"),
+    "no evidence of the drop": (
+        lambda whole: replace(
+            whole, claims=[replace(whole.claims[0], evidence=whole.claims[0].evidence[1:]), *whole.claims[1:]]
+        ),
+        "test 'non-inferiority', which decides",
+    ),
+    "without labels": (
+        lambda whole: replace(whole, data=replace(whole.data, labelled=False)),
+        "test 'disagreement', which decides",
+    ),
+    "a part for the whole": (lambda whole: replace(whole, claims=whole.claims[1:]), "of all examples first"),
+    "a part twice": (lambda whole: replace(whole, claims=[*whole.claims, whole.claims[1]]), "once of each part"),
+    "a part less": (lambda whole: replace(whole, claims=whole.claims[:2]), "once of each part"),
+    "a part that binds left out": (
+        lambda whole: replace(
+            whole, claims=[whole.claims[0], Claim("short", Verdict.NOT_YET, evidence(20, 1200), False), whole.claims[2]]
+        ),
+        "is left out of the verdict",
+    ),
+    "a part that failed left out": (
+        lambda whole: replace(
+            whole, claims=[*whole.claims[:2], Claim("long", Verdict.FAIL, evidence(25, 50), binding=False)]
+        ),
+        "is left out of the verdict",
+    ),
     "another parent": (
         lambda whole: replace(whole, base=replace(whole.base, version=3)),
         "which is not what it was made from",

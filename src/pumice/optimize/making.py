@@ -11,14 +11,11 @@ from pathlib import Path
 import msgspec
 
 from pumice.engines.processor import this_processor
-from pumice.optimize.feeding import fed
 from pumice.optimize.passes.base import MANIFEST, ModelFolder, Supplies
 from pumice.optimize.race.plan import Built, Candidate, Material
+from pumice.optimize.raw_inputs import raw_batches
 from pumice.optimize.recipes import Recipe, build, candidates, facts_of
 from pumice.optimize.sensitivity import Search
-
-_ROWS = 16
-"""Rows of a batch that calibrates."""
 
 
 def from_recipes(names: Iterable[str], source: ModelFolder) -> list[Candidate]:
@@ -47,10 +44,10 @@ def as_it_is(name: str, model: ModelFolder) -> Candidate:
 
 
 def _cooked(recipe: Recipe, material: Material, target: Path) -> Built:
-    supplies = Supplies(partial(fed, material.source, material.calibration, _ROWS), material.seed)
-    search = Search(partial(fed, material.source, material.search, _ROWS))
-    made = build(recipe, material.source, target, supplies, search)
-    return Built(made.sensitivity)
+    source = material.source
+    calibration = raw_batches(source, material.calibration.inputs) if recipe.needs_calibration else None
+    search = Search(raw_batches(source, material.search.inputs)) if recipe.needs_search else None
+    return Built(build(recipe, source, target, Supplies(calibration, material.seed), search).sensitivity)
 
 
 def _copied(model: ModelFolder, _material: Material, target: Path) -> Built:

@@ -49,6 +49,7 @@ class CertifiedData(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
         certification: How many were kept for the proof.
         labelled: Whether they have true answers.
         seed: Of the shuffle that parted them.
+        parts: Names of the parts that they belong to; empty: the data names none.
     """
 
     digest: str
@@ -58,6 +59,7 @@ class CertifiedData(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     certification: int
     labelled: bool
     seed: int
+    parts: list[str] = msgspec.field(default_factory=list)
 
 
 class Claim(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -66,12 +68,14 @@ class Claim(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Attributes:
         part: Name of the part; `WHOLE` for all of it.
         verdict: What is proven.
-        evidence: Records of the tests.
+        evidence: Records of the tests; the first one decides.
+        binding: Whether the verdict on the whole depends on it; not if it is too small to prove anything.
     """
 
     part: str
     verdict: Verdict
     evidence: list[Record]
+    binding: bool = True
 
     @property
     def interval(self) -> Bounds:
@@ -114,7 +118,6 @@ class Certificate(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
         data: On what.
         task: What a caller sends and gets.
         metric: What the quality is.
-        implies_right: Whether answers that agree are both right or both wrong, so that agreement proves the quality.
         agree: When two answers agree, in words.
         drop: What the drop is, in words.
         claims: Of all the data first, then of its parts.
@@ -135,7 +138,6 @@ class Certificate(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     data: CertifiedData
     task: str
     metric: str
-    implies_right: bool = True
     agree: str
     drop: str
     claims: list[Claim]

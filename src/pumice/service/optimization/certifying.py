@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from pumice.domain.evidence.certificate import (
     WHOLE,
     Certificate,
@@ -13,7 +15,6 @@ from pumice.domain.evidence.certificate import (
     Claim,
     joined,
 )
-from pumice.domain.evidence.certified import conclusion
 from pumice.domain.store.records import VersionRecord
 from pumice.optimize.findings import QualityFinding, Report, VariantFinding
 
@@ -21,7 +22,9 @@ from pumice.optimize.findings import QualityFinding, Report, VariantFinding
 def recipe_of(variant: VariantFinding) -> dict[str, Any]:
     """How a variant was made, with the nodes that a search left out, so that it can be made again."""
     kept = [damage.node for damage in variant.sensitivity if damage.kept]
-    return {**variant.recipe, "left_out": kept} if kept else dict(variant.recipe)
+    told = {**variant.recipe, "left_out": kept} if kept else variant.recipe
+    # as it will be read again: a tuple of the passes' options is a list there
+    return msgspec.json.decode(msgspec.json.encode(told), type=dict[str, Any])
 
 
 def contenders_of(report: Report) -> int:
@@ -30,7 +33,7 @@ def contenders_of(report: Report) -> int:
 
 
 def certificate_of(
-    report: Report, variant: VariantFinding, quality: QualityFinding, base: VersionRecord, *, implies_right: bool
+    report: Report, variant: VariantFinding, quality: QualityFinding, base: VersionRecord
 ) -> Certificate:
     """Put the certificate of a variant together.
 
@@ -39,15 +42,14 @@ def certificate_of(
         variant: The variant.
         quality: What was found of its quality.
         base: The base as it is stored.
-        implies_right: Whether answers that agree are both right or both wrong; the judge says it.
     """
-    whole = Claim(WHOLE, conclusion(quality.evidence, implies_right=implies_right), quality.evidence)
-    claims = [whole]
+    claims = [Claim(WHOLE, quality.evidence[0].verdict, quality.evidence)]
+    claims += [Claim(part.name, part.verdict, part.evidence, part.binding) for part in quality.slices]
     latency = variant.latency_ms
     return Certificate(
         created=report.created,
         pumice=report.pumice,
-        verdict=joined([claim.verdict for claim in claims]),
+        verdict=joined([claim.verdict for claim in claims if claim.binding]),
         max_drop=report.max_drop,
         confidence=report.confidence,
         contenders=contenders_of(report),
@@ -60,10 +62,10 @@ def certificate_of(
             certification=report.data.certification,
             labelled=report.data.labelled,
             seed=report.data.seed,
+            parts=[part.name for part in quality.slices],
         ),
         task=report.base.task,
         metric=quality.metric,
-        implies_right=implies_right,
         agree=report.agree,
         drop=report.drop,
         claims=claims,

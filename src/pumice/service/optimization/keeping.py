@@ -53,15 +53,13 @@ class Keeper:
         base: The original.
         report: What was found.
         work: Folder for what is put together before it is pushed.
-        implies_right: Whether answers that agree are both right or both wrong; the judge says it.
     """
 
-    def __init__(self, store: Store, base: Original, report: Report, work: Path, *, implies_right: bool) -> None:
+    def __init__(self, store: Store, base: Original, report: Report, work: Path) -> None:
         self._store = store
         self._original = base
         self._report = report
         self._work = work
-        self._implies_right = implies_right
         self._pushed: list[VersionRecord] = []
 
     def keep(self, variants: list[VariantFinding], folders: dict[str, ModelFolder]) -> Kept:
@@ -96,7 +94,7 @@ class Keeper:
         self, variant: VariantFinding, quality: QualityFinding, record: VersionRecord, base: VersionRecord
     ) -> bool:
         """Attach what was found of a stored version to it; tells whether it was not there."""
-        certificate = certificate_of(self._report, variant, quality, base, implies_right=self._implies_right)
+        certificate = certificate_of(self._report, variant, quality, base)
         return self._store.certificates.add(str(Ref(record.model, version=record.version)), certificate)
 
     def _variant(
@@ -182,7 +180,7 @@ def same_version(store: Store, source: str, name: str, wish: PushWish) -> Versio
     files: dict[str, str] = {}
     for file in describe(source).files:
         with file.open() as content:
-            files[file.path] = hashlib.file_digest(content, "sha256").hexdigest()  # type: ignore[arg-type]
+            files[file.path] = hashlib.file_digest(content, "sha256").hexdigest()
     parents = [store.find(ref) for ref in wish.parents]
     above = [(record.model, record.version, record.digest) for record in parents]
 

@@ -73,7 +73,7 @@ def optimize(asked: Asked, store: Store, watch: Watch) -> Optimized:
     plan = plan_of(asked, original)
     outcome = race(plan, watch)
     report = outcome.report
-    keeper = Keeper(store, original, report, asked.work, implies_right=plan.judge.implies_right)
+    keeper = Keeper(store, original, report, asked.work)
     kept = keeper.keep(wanted(report, all_passed=asked.all_passed), dict(outcome.folders))
     variants = [_with_version(one, kept.variants.get(one.name)) for one in report.variants]
     return Optimized(msgspec.structs.replace(report, variants=variants), kept)
@@ -105,7 +105,7 @@ def certify(asked: Asked, store: Store, watch: Watch) -> Certified:
     why_not = _why_not(candidate, base, finding)
     if why_not or finding.quality is None or candidate.record is None or base.record is None:
         return Certified(report, None, why_not)
-    keeper = Keeper(store, base, report, asked.work, implies_right=plan.judge.implies_right)
+    keeper = Keeper(store, base, report, asked.work)
     keeper.certify(finding, finding.quality, candidate.record, base.record)
     return Certified(
         msgspec.structs.replace(report, variants=[_with_version(finding, candidate.record)]), candidate.record
