@@ -12,6 +12,7 @@ import msgspec
 
 from pumice.engines.processor import this_processor
 from pumice.optimize.passes.base import MANIFEST, ModelFolder, Supplies
+from pumice.optimize.race.digests import model_digest
 from pumice.optimize.race.plan import Built, Candidate, Material
 from pumice.optimize.raw_inputs import raw_batches
 from pumice.optimize.recipes import Recipe, build, candidates, facts_of
@@ -34,13 +35,14 @@ def from_recipes(names: Iterable[str], source: ModelFolder) -> list[Candidate]:
 
 
 def as_it_is(name: str, model: ModelFolder) -> Candidate:
-    """A candidate that was made elsewhere; it has no recipe.
+    """A candidate that was made elsewhere; its recipe is its digest.
 
     Args:
         name: What to call it.
         model: Its files.
     """
-    return Candidate(name, {}, partial(_copied, model))
+    # what it is known by: the results of one model are never taken for those of another of its name
+    return Candidate(name, {"model": model_digest(model)}, partial(_copied, model))
 
 
 def _cooked(recipe: Recipe, material: Material, target: Path) -> Built:

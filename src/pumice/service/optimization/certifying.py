@@ -33,7 +33,11 @@ def contenders_of(report: Report) -> int:
 
 
 def certificate_of(
-    report: Report, variant: VariantFinding, quality: QualityFinding, base: VersionRecord
+    report: Report,
+    variant: VariantFinding,
+    quality: QualityFinding,
+    base: VersionRecord,
+    recipe: dict[str, Any],
 ) -> Certificate:
     """Put the certificate of a variant together.
 
@@ -42,6 +46,7 @@ def certificate_of(
         variant: The variant.
         quality: What was found of its quality.
         base: The base as it is stored.
+        recipe: How it was made, as its manifest says; empty: elsewhere.
     """
     claims = [Claim(WHOLE, quality.evidence[0].verdict, quality.evidence)]
     claims += [Claim(part.name, part.verdict, part.evidence, part.binding) for part in quality.slices]
@@ -75,5 +80,5 @@ def certificate_of(
             CertifiedLatency(point.rows, point.threads, point.base, point.value, point.ratio, point.ratio_interval)
             for point in (latency.points if latency else [])
         ],
-        recipe=recipe_of(variant),
+        recipe=recipe,
     )

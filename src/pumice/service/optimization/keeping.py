@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from pumice.domain.errors import VersionNotFound
+from pumice.domain.evidence.certificate import Certificate
 from pumice.domain.evidence.verdict import Verdict
 from pumice.domain.store.manifest import VersionManifest
 from pumice.domain.store.names import Ref
@@ -90,12 +91,12 @@ class Keeper:
         wish = PushWish(reason="the base of an optimization")
         return self._pushed_once(self._original.source, name, wish)
 
-    def certify(
-        self, variant: VariantFinding, quality: QualityFinding, record: VersionRecord, base: VersionRecord
-    ) -> bool:
-        """Attach what was found of a stored version to it; tells whether it was not there."""
-        certificate = certificate_of(self._report, variant, quality, base)
-        return self._store.certificates.add(str(Ref(record.model, version=record.version)), certificate)
+    def certify(self, variant: VariantFinding, quality: QualityFinding, record: VersionRecord) -> None:
+        """Attach what was found of a stored version that was made elsewhere to it; the base is stored, too."""
+        self._certify(certificate_of(self._report, variant, quality, self.base(), {}), record)
+
+    def _certify(self, certificate: Certificate, record: VersionRecord) -> None:
+        self._store.certificates.add(str(Ref(record.model, version=record.version)), certificate)
 
     def _variant(
         self, variant: VariantFinding, quality: QualityFinding, folder: ModelFolder, base: VersionRecord
@@ -108,7 +109,7 @@ class Keeper:
         place = self._staged(variant, quality, folder)
         record = self._pushed_once(str(place), self._original.name, wish)
         shutil.rmtree(place)
-        self.certify(variant, quality, record, base)
+        self._certify(certificate_of(self._report, variant, quality, base, wish.recipe), record)
         return record
 
     def _staged(self, variant: VariantFinding, quality: QualityFinding, folder: ModelFolder) -> Path:

@@ -106,7 +106,7 @@ def certify(asked: Asked, store: Store, watch: Watch) -> Certified:
     if why_not or finding.quality is None or candidate.record is None or base.record is None:
         return Certified(report, None, why_not)
     keeper = Keeper(store, base, report, asked.work)
-    keeper.certify(finding, finding.quality, candidate.record, base.record)
+    keeper.certify(finding, finding.quality, candidate.record)
     return Certified(
         msgspec.structs.replace(report, variants=[_with_version(finding, candidate.record)]), candidate.record
     )

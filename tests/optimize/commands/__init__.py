@@ -1,0 +1,1 @@
+"""The commands ``optimize`` and ``certify``, on a small real model."""
