@@ -8,7 +8,7 @@ import numpy as np
 
 from pumice.domain.model import Manifest
 from pumice.domain.signature import Arrays
-from pumice.optimize.measure import Measured
+from pumice.optimize.loaded import Measured
 from pumice.optimize.passes.base import ModelFolder
 from pumice.optimize.passes.int8_dynamic import Int8Dynamic
 from pumice.optimize.quality.batching import answers_in, batch_dependence, serving_batches

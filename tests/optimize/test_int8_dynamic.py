@@ -9,10 +9,10 @@ import numpy as np
 import onnx
 import pytest
 
-from pumice.cli.demo.quality import BUNDLED
+from pumice.cli.demo.optimizing import BUNDLED
 from pumice.domain.errors import BadArtefact, UnsafeArtefact
 from pumice.domain.model import Manifest
-from pumice.optimize.measure import Measured, compare
+from pumice.optimize.loaded import Measured
 from pumice.optimize.passes.base import ModelFolder
 from pumice.optimize.passes.int8_dynamic import Int8Dynamic
 from tests.engines.graphs import mlp
@@ -29,16 +29,9 @@ def test_the_lighter_model_is_a_whole_model(tmp_path: Path) -> None:
     assert lighter.manifest == msgspec.structs.replace(base.manifest, metrics={})
     texts = {"text": np.array([text.encode() for text in TEXTS], dtype=object)}
     models = Measured(base, threads=1), Measured(lighter, threads=1)
-    labels = models[0].run(texts)["label"].tolist()
-    assert len(set(labels)) == 2
-    seen: list[int] = []
-    told = compare(*models, texts, labels, seen.append)
-    assert sum(seen) == told.examples == len(TEXTS)
-    assert told.base_accuracy.value == 1.0
-    assert told.agreement.value == told.candidate_accuracy.value >= 0.9
-    assert (told.base_bytes, told.candidate_bytes) == (base.size_bytes, lighter.size_bytes)
-    assert [latency.rows for latency in told.latency] == [1, 16]
-    assert all(latency.ratio.low <= latency.ratio.value <= latency.ratio.high for latency in told.latency)
+    base_labels, labels = (model.run(texts)["label"] for model in models)
+    assert len(set(base_labels)) == 2
+    assert (labels == base_labels).mean() >= 0.9
 
 
 def test_a_format_that_it_cannot_take_is_refused(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pumice.cli.demo.quality import BUNDLED
+from pumice.cli.demo.optimizing import BUNDLED
 from pumice.domain.errors import BadSetting
 from pumice.optimize.passes.base import ModelFolder, Supplies
 from pumice.optimize.passes.int8_static import Int8Static

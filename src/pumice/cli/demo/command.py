@@ -14,7 +14,9 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from pumice.cli.demo import show, traffic
-from pumice.cli.demo.quality import Quality, measure_quality
+from pumice.cli.demo.optimizing import Lightened, home_of, lighten
+from pumice.cli.optimize.live import live_race
+from pumice.cli.optimize.table import frontier_table
 from pumice.cli.output import print_json
 from pumice.cli.own_server import OwnServer
 from pumice.domain.errors import ModelFailed
@@ -28,80 +30,79 @@ def demo(
     grpc_port: Annotated[int, typer.Option(help="Port of gRPC with --serve; 0: any free one.")] = 8001,
     as_json: Annotated[bool, typer.Option("--json", help="Print the results as JSON.")] = False,
 ) -> None:
-    """Show the whole way of a model on the bundled one: quantize, measure, serve, send requests, kill a replica."""
+    """Show the whole way of a model on the bundled one: optimize, certify, store, serve, send requests, kill a replica."""
     console = Console(highlight=False, stderr=as_json)
-    with tempfile.TemporaryDirectory(prefix="pumice-demo-") as folder:
-        with _Steps(console) as steps:
-            quality = measure_quality(Path(folder), steps.step)
+    with tempfile.TemporaryDirectory(prefix="pumice-demo-") as place:
+        folder = Path(place)
+        with live_race() as watch:
+            done = lighten(folder, watch)
         if not as_json:
-            console.print(show.quality_table(quality))
-            console.print(f"[bold]{show.verdict(quality)}[/bold]\n")
-        phases = _serve_and_send(quality, folder, console)
+            console.print(frontier_table(done.found.report))
+            console.print(f"[bold]{show.verdict(done)}[/bold]\n")
+        phases = _serve_and_send(done, folder, console)
         if as_json:
-            print_json(_results(quality, phases))
+            print_json(_results(done, phases))
         else:
-            _show_phases(console, quality, phases)
+            _show_phases(console, done, phases)
         failed = sum(phase.failed for phase in phases)
         if failed:
             raise ModelFailed(traffic.MODEL, f"{failed} requests were not answered rightly")
         if serve:
-            _stay(quality, console, port, grpc_port)
+            _stay(done, folder, console, port, grpc_port)
 
 
-def _serve_and_send(quality: Quality, folder: str, console: Console) -> list[traffic.Phase]:
+def _serve_and_send(done: Lightened, folder: Path, console: Console) -> list[traffic.Phase]:
     phases: list[traffic.Phase] = []
     with _Steps(console) as steps:
         progress = steps.step("Start two replicas", 1)
-        with _server(quality, "--port", "0", "--grpc-port", "0", home=folder) as server:
+        with _server(done, folder, "--port", "0", "--grpc-port", "0") as server:
             progress(1)
             progress = steps.step("Send requests", len(_PHASES))
             for phase in _PHASES:
-                phases.append(phase(server, quality.texts))
+                phases.append(phase(server, done.texts))
                 progress(1)
     return phases
 
 
-def _server(quality: Quality, *ports: str, home: str) -> OwnServer:
-    source = f"{traffic.MODEL}={quality.served.path}"
-    return OwnServer(source, "--replicas", "2", "--threads", "1", "--home", home, *ports, name="the demo's server")
+def _server(done: Lightened, folder: Path, *ports: str) -> OwnServer:
+    home = str(home_of(folder))
+    return OwnServer(done.source, "--replicas", "2", "--threads", "1", "--home", home, *ports, name="the demo's server")
 
 
-def _show_phases(console: Console, quality: Quality, phases: list[traffic.Phase]) -> None:
-    console.print(show.traffic_table(phases, "INT8" if quality.int8_is_better else "FP32"))
+def _show_phases(console: Console, done: Lightened, phases: list[traffic.Phase]) -> None:
+    console.print(show.traffic_table(phases, done.source))
     for phase in phases:
         if phase.killed:
             told = f"Replica {phase.killed} was killed (SIGKILL) during '{phase.name}'"
             console.print(f"{told}; its requests were run again on the other one: {phase.failed} failed.")
 
 
-def _results(quality: Quality, phases: list[traffic.Phase]) -> dict[str, object]:
+def _results(done: Lightened, phases: list[traffic.Phase]) -> dict[str, object]:
     return {
-        "quality": msgspec.to_builtins(quality.comparison),
-        "served": "int8" if quality.int8_is_better else "fp32",
+        "report": msgspec.to_builtins(done.found.report),
+        "served": done.ref,
         "traffic": [asdict(phase) | {"per_second": phase.per_second} for phase in phases],
         "failed": sum(phase.failed for phase in phases),
     }
 
 
-def _stay(quality: Quality, console: Console, port: int, grpc_port: int) -> None:
-    with tempfile.TemporaryDirectory(prefix="pumice-demo-home-") as home:
-        ports = ("--port", str(port), "--grpc-port", str(grpc_port))
-        with _server(quality, *ports, home=home) as server:
-            url = server.at.url
-            console.print(f"\nThe server stays up at [bold]{url}[/bold] (gRPC: {server.at.grpc}). Try:\n")
-            console.print(
-                f"  pumice predict {traffic.MODEL} 这家酒店很干净 --url {url}\n"
-                f"""  curl {url}/v1/models/{traffic.MODEL}:predict -d '{{"instances": ["这家酒店很干净"]}}'\n"""
-                f"""  curl {url}/predict -d '{{"text": "这家酒店很干净"}}'\n"""
-                f"  pumice bench {traffic.MODEL} --url {url}\n"
-                f"  open {url}/docs\n",
-                soft_wrap=True,
-            )
-            console.print("Ctrl-C ends it.")
-            try:
-                server.wait()
-            except KeyboardInterrupt:
-                console.print("stopping")
+def _stay(done: Lightened, folder: Path, console: Console, port: int, grpc_port: int) -> None:
+    with _server(done, folder, "--port", str(port), "--grpc-port", str(grpc_port)) as server:
+        url = server.at.url
+        console.print(f"\nThe server stays up at [bold]{url}[/bold] (gRPC: {server.at.grpc}). Try:\n")
+        console.print(
+            f"  pumice predict {traffic.MODEL} 这家酒店很干净 --url {url}\n"
+            f"""  curl {url}/v1/models/{traffic.MODEL}:predict -d '{{"instances": ["这家酒店很干净"]}}'\n"""
+            f"""  curl {url}/predict -d '{{"text": "这家酒店很干净"}}'\n"""
+            f"  pumice bench {traffic.MODEL} --url {url}\n"
+            f"  open {url}/docs\n",
+            soft_wrap=True,
+        )
+        console.print("Ctrl-C ends it.")
+        try:
+            server.wait()
+        except KeyboardInterrupt:
+            console.print("stopping")
 
 
 class _Steps:
