@@ -56,10 +56,8 @@ def points(file: Path, count: int, *, labelled: bool = True, parts: Sequence[str
     draw = np.random.default_rng(5)
     labels = draw.integers(0, _CLASSES, size=count)
     x = (_centres()[labels] + 0.3 * draw.normal(size=(count, _AXES))).astype(np.float32)
-    columns: dict[str, np.ndarray] = {"x": x}
-    if labelled:
-        columns["label"] = labels
+    told = {"label": labels} if labelled else {}
     if parts:
-        columns["slice"] = np.array([parts[row % len(parts)] for row in range(count)])
-    np.savez(file, **columns)
+        told["slice"] = np.array([parts[row % len(parts)] for row in range(count)])
+    np.savez(file, allow_pickle=False, x=x, **told)
     return file

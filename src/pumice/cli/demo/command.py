@@ -30,7 +30,7 @@ def demo(
     grpc_port: Annotated[int, typer.Option(help="Port of gRPC with --serve; 0: any free one.")] = 8001,
     as_json: Annotated[bool, typer.Option("--json", help="Print the results as JSON.")] = False,
 ) -> None:
-    """Show the whole way of a model on the bundled one: optimize, certify, store, serve, send requests, kill a replica."""
+    """Show the whole way of a model on the bundled one: optimize, certify, store, serve, load, kill a replica."""
     console = Console(highlight=False, stderr=as_json)
     with tempfile.TemporaryDirectory(prefix="pumice-demo-") as place:
         folder = Path(place)
