@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from pumice.optimize.loaded import Measured
 
 from pumice.domain.model import Manifest
 from pumice.domain.signature import Arrays
+from pumice.optimize.loaded import Measured
 from pumice.optimize.passes.base import ModelFolder
 from pumice.optimize.passes.int8_dynamic import Int8Dynamic
 from pumice.optimize.quality.batching import answers_in, batch_dependence, serving_batches

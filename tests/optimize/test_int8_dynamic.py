@@ -8,11 +8,11 @@ import msgspec
 import numpy as np
 import onnx
 import pytest
-from pumice.optimize.loaded import Measured
 
 from pumice.cli.demo.optimizing import BUNDLED
 from pumice.domain.errors import BadArtefact, UnsafeArtefact
 from pumice.domain.model import Manifest
+from pumice.optimize.loaded import Measured
 from pumice.optimize.passes.base import ModelFolder
 from pumice.optimize.passes.int8_dynamic import Int8Dynamic
 from tests.engines.graphs import mlp
