@@ -41,7 +41,7 @@ COMMANDS: Mapping[str, Target] = MappingProxyType(
         "models lineage": Target("pumice.cli.models.looking:lineage", "Tell where a version comes from."),
         "models verify": Target(
             "pumice.cli.models.changing:verify",
-            "Hold stored bytes against digests and signatures, and certificates against their evidence.",
+            "Hold every byte against digests and signatures.",
         ),
         "models seal-key": Target("pumice.cli.models.sealing:seal_key", "Make a key that versions are sealed with."),
         "models reseal": Target(
@@ -58,7 +58,7 @@ COMMANDS: Mapping[str, Target] = MappingProxyType(
         "models repair": Target("pumice.cli.models.backing:repair", "Mend what has changed, from a backup."),
         "optimize": Target(
             "pumice.cli.optimize.optimizing:optimize",
-            "Make a model light, prove that it is still right, and store what is.",
+            "Make a model light, and prove that it is still right.",
         ),
         "certify": Target("pumice.cli.optimize.certifying:certify", "Prove that a model may stand in for another one."),
         "doctor": Target("pumice.cli.doctor.command:doctor", "Tell what this machine offers, and what is missing."),

@@ -103,7 +103,7 @@ def verify(
     ] = None,
     json: JsonOption = False,
 ) -> None:
-    """Hold stored bytes against digests and signatures, and certificates against their evidence (3: a no)."""
+    """Hold every byte against digests and signatures, and certificates against their evidence; exit code 3: a no."""
     if folder is not None:
         if url is not None:
             raise BadSetting("--folder", "together with --url", "one of them: a folder is looked at on this machine")

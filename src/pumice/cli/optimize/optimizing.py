@@ -63,7 +63,7 @@ def optimize(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
     work: WorkOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Make a model light, prove that it is still right, and store what is; exit code 3: nothing is offered."""
+    """Make a model light, and prove that it is still right; exit code 3 if no variant is offered."""
     asked = Asked(
         source=source,
         data=data,
