@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from pumice.domain.evidence.verdict import Verdict
-from pumice.optimize.measure import Measured
+from pumice.optimize.loaded import Measured
 from pumice.optimize.quality.batching import batch_dependence
 from pumice.optimize.quality.classes import Highest
 from tests.optimize.sabotage.candidates import FAULTY, HONEST, MARGIN, Candidate

@@ -10,7 +10,7 @@ import numpy as np
 
 from pumice.domain.evidence.family import shared
 from pumice.optimize.examples import Examples
-from pumice.optimize.measure import Measured
+from pumice.optimize.loaded import Measured
 from pumice.optimize.passes.base import ModelFolder
 from pumice.optimize.quality.batching import answers_in, serving_batches
 from pumice.optimize.quality.classes import Highest
