@@ -73,7 +73,6 @@ class Manifest(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_f
         pooling: How token vectors [batch, tokens, D] become one embedding.
         normalize: Whether embeddings are scaled to length 1.
         deterministic: Equal inputs give equal answers; only then is there a cache.
-        batch_dependent: A row's answer may move with its batch-mates, as with dynamic INT8; then there is no cache.
         idempotent: Running twice does no harm; only then is a batch retried on another replica.
         batch_dependent: A row's answer depends on the rows beside it, as with dynamic INT8; then there is no cache.
         batchable: Rows of several callers may be joined; found from the signature if left out.
@@ -100,7 +99,6 @@ class Manifest(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_f
     pooling: Literal["mean", "cls", "none"] = "mean"
     normalize: bool = True
     deterministic: bool = True
-    batch_dependent: bool = False
     idempotent: bool = True
     batch_dependent: bool = False
     batchable: bool | None = None

@@ -103,7 +103,7 @@ def _load(spec: WorkerSpec) -> tuple[Pipeline, Profile]:
         task=manifest.task,
         signature=pipeline.signature,
         batchable=pipeline.batchable,
-        deterministic=manifest.deterministic and traits.deterministic and not manifest.batch_dependent,
+        deterministic=manifest.deterministic and traits.deterministic,
         idempotent=manifest.idempotent and traits.idempotent,
         batch_dependent=manifest.batch_dependent and pipeline.batchable,
         max_batch_size=manifest.max_batch_size or traits.max_batch_size,
