@@ -12,6 +12,7 @@ from pumice.optimize.loaded import Measured
 from pumice.optimize.quality.batching import batch_dependence
 from pumice.optimize.quality.classes import Highest
 from tests.optimize.sabotage.candidates import FAULTY, HONEST, MARGIN, Candidate
+from tests.optimize.sabotage.field import raced
 from tests.optimize.sabotage.judging import LARGEST, Judged, judged, proven
 from tests.optimize.sabotage.networks import base
 
@@ -69,3 +70,32 @@ def test_a_campaign_over_many_draws(tmp_path: Path) -> None:
     assert len(harmless) > 0.9 * len(honest), told
     assert not passed, passed
     assert len(refused) <= len(harmless) / 20, refused
+
+
+OFFERED = ("8 bits by channel, digits", "a tenth pruned, digits")
+NOT_OFFERED = ("two labels swapped", "a rounding bug on thin digits", "NaN on rare inputs")
+
+
+def test_a_race_offers_those_without_a_fault(tmp_path: Path) -> None:
+    field = [candidate for candidate in FAULTY + HONEST if candidate.name in OFFERED + NOT_OFFERED]
+    found = raced(field, tmp_path)
+    assert {variant.name: variant.offered for variant in found.variants} == {
+        name: name in OFFERED for name in OFFERED + NOT_OFFERED
+    }
+    assert found.effort.evaluations < found.effort.full_grid
+
+
+@pytest.mark.long
+@pytest.mark.timeout(3600)
+def test_no_race_offers_a_fault(tmp_path: Path) -> None:
+    variants = list(
+        raced([candidate for candidate in FAULTY if candidate.slow], tmp_path / "slow", wide=False).variants
+    )
+    for kind in ("digits", "images", "texts"):
+        field = [candidate for candidate in FAULTY + HONEST if candidate.kind == kind and not candidate.slow]
+        variants += raced(field, tmp_path / kind).variants
+    faulty = {candidate.name for candidate in FAULTY}
+    assert len(variants) == len(FAULTY) + len(HONEST)
+    assert [variant.name for variant in variants if variant.offered and variant.name in faulty] == []
+    refused = [variant.name for variant in variants if not variant.offered and variant.name not in faulty]
+    assert len(refused) <= 1, [(variant.name, variant.reasons) for variant in variants if variant.name in refused]

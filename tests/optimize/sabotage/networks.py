@@ -49,6 +49,14 @@ class Network:
         """The same with something behind a tensor."""
         return replace(self, inserts={**self.inserts, name: insert})
 
+    def widened(self, width: int) -> Network:
+        """The same, with units in the first hidden layer that reach no answer: what a lighter variant leaves out."""
+        more = width - len(self.weights["b0"])
+        w0, b0, w1 = (self.weights[name] for name in ("w0", "b0", "w1"))
+        return self.changed(
+            w0=np.pad(w0, [(0, 0), (0, more)]), b0=np.pad(b0, (0, more)), w1=np.pad(w1, [(0, more), (0, 0)])
+        )
+
     def write(self, folder: Path) -> ModelFolder:
         """Write it as a model directory."""
         folder.mkdir(parents=True)
