@@ -126,6 +126,11 @@ def test_an_embedding_keeps_its_direction_and_its_best_hit() -> None:
 
 CHOICES: list[tuple[type[Judge], list[Tensor], np.ndarray | None, Manifest, dict[str, Any]]] = [
     (Labels, [Tensor("label", "BYTES", [-1])], texts("a"), Manifest(task="text-classification"), {}),
+    (Labels, [Tensor("label", "INT64", [-1]), LOGITS], PLACES, Manifest(), {}),
+    (Labels, [Tensor("label", "BYTES", [-1]), LOGITS], texts("a", "b"), Manifest(), {}),
+    (Labels, [Tensor("label", "INT64", [-1]), LOGITS], None, Manifest(), {}),
+    (Labels, [Tensor("class", "INT64", [-1]), LOGITS], PLACES, Manifest(), {"metric": "label", "output": "class"}),
+    (Highest, [Tensor("label", "BYTES", [-1]), LOGITS], PLACES, Manifest(), {}),
     (Neighbours, [Tensor("embedding", "FP32", [-1, 8])], None, Manifest(task="text-embedding"), {}),
     (Highest, [LOGITS], PLACES, Manifest(), {}),
     (Highest, [LOGITS], None, Manifest(labels=["a", "b", "c"]), {}),

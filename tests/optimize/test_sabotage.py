@@ -57,6 +57,7 @@ def test_the_leak_is_found_by_its_mates_alone(tmp_path: Path) -> None:
 
 
 @pytest.mark.long
+@pytest.mark.timeout(3600)
 def test_a_campaign_over_many_draws(tmp_path: Path) -> None:
     seeds = range(1, 13)
     faulty, honest = verdicts(HARMFUL, tmp_path / "faulty", seeds), verdicts(HONEST, tmp_path / "honest", seeds)

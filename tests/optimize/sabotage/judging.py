@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,14 +58,21 @@ def answers(folder: ModelFolder, examples: Examples, seed: int) -> dict[str, np.
     return answers_in(Measured(folder, threads=1).run, examples.inputs, batches)
 
 
+@functools.cache
+def base_answers(kind: str, seed: int) -> dict[str, np.ndarray]:
+    """A base's answers to all its examples."""
+    own = base(kind, seed)
+    with tempfile.TemporaryDirectory() as folder:
+        return answers(own.network.write(Path(folder) / "base"), own.examples, seed)
+
+
 def judged(candidate: Candidate, folder: Path, seed: int) -> Judged:
     """Let base and candidate answer, and judge them."""
-    own = base(candidate.kind, seed)
-    examples = own.examples
+    examples = base(candidate.kind, seed).examples
     assert examples.labels is not None
     assert examples.slices is not None
     judge = Highest("logits")
-    first = answers(own.network.write(folder / "base"), examples, seed)
+    first = base_answers(candidate.kind, seed)
     second = answers(candidate.write(folder / "candidate", seed), examples, seed)
     return Judged(
         judge.agree(first, second),

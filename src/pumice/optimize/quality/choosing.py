@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 import msgspec
 import numpy as np
 
-from pumice.domain.datatypes import FLOATS
+from pumice.domain.datatypes import BYTES, FLOATS
 from pumice.domain.errors import BadSetting
 from pumice.domain.model import Manifest
 from pumice.domain.signature import Signature, Tensor
@@ -19,6 +19,9 @@ from pumice.optimize.quality.own import Own, function_named
 
 METRICS = ("auto", "label", "highest", "tokens", "tolerance", "neighbours")
 """Names of the metrics that a user may wish for, besides ``module:function``."""
+
+_LABEL = "label"
+"""Output with the label of a classification, in served tasks and in what scikit-learn's models answer."""
 
 
 class Wishes(msgspec.Struct, frozen=True):
@@ -56,9 +59,9 @@ def judge_for(signature: Signature, manifest: Manifest, labels: np.ndarray | Non
     """Choose the judge of a model.
 
     Without a wish, the task decides: labels of a classification, neighbours of embeddings. Of raw tensors it is the
-    place of the highest score, of the example or of each token, where the labels are whole numbers and the only float
-    output has the axes for it, or where there are none and the manifest names as many classes; otherwise it is numbers
-    within a tolerance.
+    output `label`, if there is one that the labels may be compared with. Else it is the place of the highest score, of
+    the example or of each token, where the labels are whole numbers and the only float output has the axes for it, or
+    where there are none and the manifest names as many classes. Otherwise it is numbers within a tolerance.
 
     Args:
         signature: What callers get, the served signature (of the task).
@@ -113,6 +116,8 @@ class _Choice:
 
     def _metric_of_tensors(self, scores: list[Tensor]) -> str:
         labels = self._labels
+        if not self._wishes.output and self._names_labels(_LABEL):
+            return "label"
         if labels is None:
             named = self._classes and [tensor.shape[1:] for tensor in scores] == [[self._classes]]
             return "highest" if named else "tolerance"
@@ -125,11 +130,19 @@ class _Choice:
         return "tolerance"
 
     def _by_label(self) -> Judge:
-        if "label" not in self._outputs:
-            raise self._unfit("an output 'label'")
-        if self._labels is not None and self._labels.dtype.kind != "O":
-            raise self._no_labels("names of the model's classes")
-        return Labels()
+        name = self._wishes.output or _LABEL
+        if name not in self._outputs or len(self._outputs[name].shape) != 1:
+            raise self._unfit(f"an output '{_LABEL}' with one axis, or the name of another one")
+        if not self._names_labels(name):
+            raise self._no_labels(f"labels as '{name}' {self._outputs[name]} has them")
+        return Labels(name)
+
+    def _names_labels(self, name: str) -> bool:
+        """Whether an output may be compared with the labels."""
+        labels, output = self._labels, self._outputs.get(name)
+        if output is None or len(output.shape) != 1 or output.datatype in FLOATS:
+            return False
+        return labels is None or (labels.ndim == 1 and (labels.dtype.kind == "O") == (output.datatype == BYTES))
 
     def _by_highest(self) -> Judge:
         output = self._scores(2)

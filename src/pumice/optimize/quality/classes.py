@@ -22,11 +22,16 @@ _DROP_ZH = "同一批样本上, 原模型的准确率减去变体的准确率."
 
 
 class Labels(Judge):
-    """Classification as it is served: the label counts, not its score."""
+    """Answers that are labels: the label counts, not its score.
+
+    Args:
+        output: Name of the labels, [n].
+    """
 
     metric: ClassVar[str] = "accuracy"
 
-    def __init__(self) -> None:
+    def __init__(self, output: str = "label") -> None:
+        self._output = output
         self.definition = Definition(
             agree="Both models give the example the same label.",
             drop=_DROP,
@@ -36,11 +41,11 @@ class Labels(Judge):
 
     def right(self, answers: Arrays, labels: np.ndarray) -> np.ndarray:
         """Whether each label is the true one."""
-        return np.asarray(answers["label"] == labels, dtype=bool)
+        return np.asarray(answers[self._output] == labels, dtype=bool)
 
     def agree(self, base: Arrays, candidate: Arrays) -> np.ndarray:
         """Whether both gave the same label."""
-        return np.asarray(base["label"] == candidate["label"], dtype=bool)
+        return np.asarray(base[self._output] == candidate[self._output], dtype=bool)
 
 
 class Highest(Judge):
