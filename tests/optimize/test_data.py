@@ -245,6 +245,17 @@ def test_an_archive_that_is_none_is_refused(tmp_path: Path, make: Callable[[Path
         read_texts(tmp_path / "data.npz")
 
 
+def test_a_model_of_one_row_at_a_time_has_rows_too(tmp_path: Path) -> None:
+    data = write(tmp_path / "data.jsonl", [{"x": [1, 2]}, {"x": [3, 4]}])
+
+    def signature(first: int) -> Signature:
+        return Signature(inputs=[Tensor("x", "FP32", [first, 2])], outputs=[Tensor("y", "FP32", [first, 3])])
+
+    assert read_examples(data, signature(1), Manifest()).inputs["x"].tolist() == [[1, 2], [3, 4]]
+    with pytest.raises(BadSetting, match=r"'x' FP32 \[4, 2\], which has no axis of examples"):
+        read_examples(data, signature(4), Manifest())
+
+
 def test_a_file_without_what_is_needed_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BadSetting, match="a column 'text'"):
         read_texts(write(tmp_path / "data.csv", [{"texts": "a"}]))

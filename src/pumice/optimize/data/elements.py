@@ -15,9 +15,14 @@ _FROM: dict[str, str] = {"b": "b", "i": "iuf", "u": "iuf", "f": "iuf"}
 """Kinds of numpy types from which each kind is taken; what is not whole is no whole number."""
 
 
+def has_rows(tensor: Tensor) -> bool:
+    """Whether the first axis counts examples: it is free, or the model takes one at a time."""
+    return bool(tensor.shape) and tensor.shape[0] in (-1, 1)
+
+
 def row_shape(tensor: Tensor) -> list[int]:
-    """Shape of one example: without the axis of the batch, where there is one (then an example is a row)."""
-    return tensor.shape[1:] if tensor.shape[:1] == [-1] else tensor.shape
+    """Shape of one example: without the axis of the batch."""
+    return tensor.shape[1:]
 
 
 def fits_row(tensor: Tensor, shape: Sequence[int]) -> bool:

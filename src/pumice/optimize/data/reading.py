@@ -13,6 +13,7 @@ from pumice.domain.model import Manifest
 from pumice.domain.signature import Signature
 from pumice.optimize.data.archive import read_archive
 from pumice.optimize.data.digests import whole_digest
+from pumice.optimize.data.elements import has_rows
 from pumice.optimize.data.folder import read_folder
 from pumice.optimize.data.labels import read_labels
 from pumice.optimize.data.problems import Problems, told_of
@@ -34,13 +35,14 @@ def read_examples(path: Path, signature: Signature, manifest: Manifest) -> Examp
         manifest: The model's manifest: its classes and its policies of text and numbers.
 
     Returns:
-        The examples, in their order. Where an input's first axis is not free (-1), an example is a whole request.
+        The examples, in their order.
 
     Raises:
-        BadSetting: Something about it is wrong; the message names the rows.
+        BadSetting: Something about it is wrong; the message names the rows. Or the model answers no single examples.
         MissingDependency: The format's library is not installed.
     """
     told = told_of(path)
+    _check_rows(signature)
     wanted = Wanted(signature, manifest, Problems(told))
     raw = _raw(path, wanted)
     count = len(raw.places)
@@ -52,6 +54,14 @@ def read_examples(path: Path, signature: Signature, manifest: Manifest) -> Examp
     slices = None if raw.slices is None else _slices(raw.slices, raw.places, wanted.problems)
     wanted.problems.refuse_any(count, str(wanted))
     return Examples(raw.inputs, labels, slices, whole_digest(raw.inputs, labels, slices))
+
+
+def _check_rows(signature: Signature) -> None:
+    for tensor in [*signature.inputs, *signature.outputs]:
+        if not has_rows(tensor):
+            given = f"'{tensor.name}' {tensor}, which has no axis of examples"
+            allowed = "a first axis that is free (-1) or 1 in every input and output; export the model so"
+            raise BadSetting("signature", given, allowed)
 
 
 def _raw(path: Path, wanted: Wanted) -> Raw:
