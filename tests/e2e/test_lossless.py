@@ -16,10 +16,9 @@ ROOT = Path(__file__).parents[2]
 
 def test_replicas_that_are_killed_under_load_lose_nothing() -> None:
     with RunningServer(DOUBLER, "--replicas", "2", cwd=ROOT) as server:
-        result, kills = kill_replicas_under_load(server, most=6)
-    assert kills >= 2
-    assert not result.failures
-    assert result.requests > 100
+        right, failures = kill_replicas_under_load(server, 4)
+    assert not failures
+    assert right > 100
 
 
 def test_stopping_under_load_answers_all_that_it_took() -> None:

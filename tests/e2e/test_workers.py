@@ -97,10 +97,9 @@ def test_a_front_that_is_killed_is_started_again_and_takes_only_its_own_along(se
 
 
 def test_killed_replicas_lose_nothing_under_load(server: RunningServer) -> None:
-    result, kills = kill_replicas_under_load(server, most=3)
-    assert kills
-    assert not result.failures
-    assert result.requests > 100
+    right, failures = kill_replicas_under_load(server, 2)
+    assert not failures
+    assert right > 100
 
 
 def test_stopping_under_load_answers_all_that_it_took(server: RunningServer) -> None:

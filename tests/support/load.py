@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import signal
+import threading
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
 from pumice.client.load import LoadJob, LoadResult, run_load
@@ -27,23 +29,35 @@ def load(server: RunningServer, seconds: float) -> LoadResult:
     return run_load(job)
 
 
-def kill_replicas_under_load(server: RunningServer, most: int) -> tuple[LoadResult, int]:
-    """Kill one of two replicas again and again, each time when both are ready.
+def kill_replicas_under_load(server: RunningServer, kills: int) -> tuple[int, dict[str, int]]:
+    """Kill one of two replicas again and again, each time when both are ready; the load goes on until all are killed.
 
     Args:
         server: Serves `DOUBLER` by two replicas.
-        most: Replicas that are killed at the most.
+        kills: How many are killed.
 
     Returns:
-        What the callers saw, and how many were killed.
+        Right answers that the callers got, and failures by kind.
     """
-    kills = 0
+    over = threading.Event()
+    results: list[LoadResult] = []
+
+    def loading() -> None:
+        while not over.is_set():
+            results.append(load(server, 1.0))
+
     with ThreadPoolExecutor(1) as pool:
-        loading = pool.submit(load, server, 4.0)
-        while not loading.done() and kills < most:
-            before = metric(server.url, "pumice_replica_restarts_total")
-            os.kill(server.replicas()[-1], signal.SIGKILL)
-            kills += 1
-            until(lambda: metric(server.url, "pumice_replica_restarts_total") > before)  # noqa: B023 - ends in the turn
-            until(lambda: metric(server.url, "pumice_replicas", state="ready") == 2)
-        return loading.result(), kills
+        loads = pool.submit(loading)
+        try:
+            for _ in range(kills):
+                before = metric(server.url, "pumice_replica_restarts_total")
+                os.kill(server.replicas()[-1], signal.SIGKILL)
+                until(lambda: metric(server.url, "pumice_replica_restarts_total") > before)  # noqa: B023 - ends in the turn
+                until(lambda: metric(server.url, "pumice_replicas", state="ready") == 2)
+        finally:
+            over.set()
+        loads.result()
+    failures = Counter[str]()
+    for result in results:
+        failures.update(result.failures)
+    return sum(result.requests for result in results), dict(failures)
