@@ -97,7 +97,7 @@ def plan_of(folder: Path, kinds: Sequence[str], count: int = 3000) -> Plan:
         candidates=[candidate(kind) for kind in kinds],
         cache=folder / "cache",
         max_drop=0.02,
-        timing=Timing(seconds=4.0),
+        timing=Timing(threads=(1,), seconds=4.0),
     )
 
 
@@ -143,6 +143,7 @@ def _fail(kind: str, target: Path) -> None:
         case "crash":
             os.kill(os.getpid(), signal.SIGSEGV)
         case "hang":
+            (target / "pid").write_text(str(os.getpid()), encoding="utf-8")
             threading.Event().wait()
         case "raise":
             raise KeyError("a library's own trouble")

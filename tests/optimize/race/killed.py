@@ -16,12 +16,13 @@ from tests.optimize.race.field import plan_of, told_timer
 KINDS = ("pruned", "noisy", "swapped")
 
 
-def main(folder: Path, lines: int) -> None:
+def main(folder: Path, lines: int, *kinds: str) -> None:
     """Optimize, and die at a line of the journal.
 
     Args:
         folder: Where the model and the cache are.
-        lines: Lines that are written before; 0: live.
+        lines: Line at which it dies; 0: it lives.
+        kinds: Variants to try.
     """
     write = os.write
     written = 0
@@ -36,9 +37,9 @@ def main(folder: Path, lines: int) -> None:
         return write(handle, data)
 
     journal.os.write = dying  # type: ignore[attr-defined]
-    report = optimize(plan_of(folder, KINDS), lambda _: None, told_timer).report
+    report = optimize(plan_of(folder, kinds or KINDS), lambda _: None, told_timer).report
     (folder / "report.json").write_bytes(msgspec.json.encode(report))
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]))
+    main(Path(sys.argv[1]), int(sys.argv[2]), *sys.argv[3:])

@@ -78,7 +78,7 @@ def _race(
         candidates=[candidate(name) for name in names],
         cache=folder,
         max_drop=MARGIN,
-        timing=Timing(rows=(256,), blocks=12),
+        timing=Timing(rows=(256,), threads=(1,), blocks=12),
         block=256,
     )
 

@@ -17,6 +17,7 @@ from pumice.optimize.findings import NodeDamage, Objective
 from pumice.optimize.latency.standing import Point
 from pumice.optimize.passes.base import ModelFolder
 from pumice.optimize.quality.base import Judge
+from pumice.optimize.race.machine import usable_cores
 
 
 class Timing(msgspec.Struct, frozen=True):
@@ -24,7 +25,7 @@ class Timing(msgspec.Struct, frozen=True):
 
     Attributes:
         rows: Batch sizes of the serving to come; a model that takes one request at a time is timed with one row.
-        threads: Threads of one inference there, as `serve` gives them: cores / replicas.
+        threads: Threads of one inference there, as `serve` gives them: cores / replicas; all cores if left out.
         pairs: Pairs of a block; the blocks of a variant lie apart in time.
         blocks: Most blocks at a point; what is not proven by then is not claimed.
         seconds: Most time that a variant is timed (s), its pairs with the base together.
@@ -33,7 +34,7 @@ class Timing(msgspec.Struct, frozen=True):
     """
 
     rows: tuple[int, ...] = (1, 16)
-    threads: tuple[int, ...] = (1,)
+    threads: tuple[int, ...] = msgspec.field(default_factory=lambda: (usable_cores(),))
     pairs: int = 24
     blocks: int = 20
     seconds: float = 30.0

@@ -18,7 +18,7 @@ from pumice.optimize.race.contender import Contender
 from pumice.optimize.race.journal import Journal
 from pumice.optimize.race.models import Models
 from pumice.optimize.race.plan import Plan
-from pumice.optimize.race.reasons import FUTILE, LOST, no_answers
+from pumice.optimize.race.reasons import FUTILE, lost, no_answers
 from pumice.optimize.race.telling import DONE, Telling
 from pumice.optimize.race.timetable import BASE, Timetable
 
@@ -124,7 +124,7 @@ class Race:
         else:
             proof.update(block.seen(examples.slices))
             if proof.verdict is Verdict.FAIL:
-                contender.drop(LOST)
+                contender.drop(lost(contender.quality(), self._plan.max_drop))
             elif proof.verdict is Verdict.PASS:
                 contender.passed_at = contender.passed_at or contender.evaluated
             elif proof.futile(len(self._examples)):

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from pumice.domain.evidence.verdict import Verdict
 from pumice.optimize.diagnosis import Time
-from pumice.optimize.findings import GraphFacts
+from pumice.optimize.findings import GraphFacts, QualityFinding
 from pumice.optimize.latency.standing import PointStanding
 
 
@@ -22,11 +23,26 @@ class Reason(NamedTuple):
     zh: str
 
 
-LOST = Reason("more quality is lost than allowed: that is proven", "质量损失超过允许值：已被证明")
 FUTILE = Reason(
     "its quality cannot be proven any more with the examples that are left", "剩下的样例已不足以证明它的质量"
 )
 UNTIMED = Reason("it was not timed, as its quality is not proven", "质量未被证明，因此没有测量延迟")
+
+
+def lost(quality: QualityFinding | None, max_drop: float) -> Reason:
+    """It is proven that more is lost than allowed, or, without labels, that it disagrees more often than allowed."""
+    parts = [part.name for part in quality.slices if part.verdict is Verdict.FAIL] if quality else []
+    where = f" on {', '.join(map(repr, parts))}" if parts else ""
+    where_zh = f"（在 {'、'.join(parts)} 上）" if parts else ""
+    if quality and quality.base is None:
+        return Reason(
+            f"it disagrees with the original on more than {max_drop:.3g} of the examples{where}: that is proven",
+            f"与原模型不一致的样例超过 {max_drop:.3g}{where_zh}：已被证明",
+        )
+    return Reason(
+        f"more quality is lost than {max_drop:.3g}{where}: that is proven",
+        f"质量损失超过 {max_drop:.3g}{where_zh}：已被证明",
+    )
 
 
 def not_built(problem: str) -> Reason:
