@@ -177,6 +177,7 @@ class _Run:
             return
         self._telling.step("looking at first answers")
         found = self._journal.once(f"screen/{contender.name}", Screen, lambda: self._screened(contender.name))
+        contender.looked_at = found.n
         contender.batch_dependent = found.dependence is not None and found.dependence.dependent
         size, base = contender.told.size_bytes if contender.told else 0, self._plan.source.size_bytes
         if found.problem:

@@ -97,7 +97,7 @@ def plan_of(folder: Path, kinds: Sequence[str], count: int = 3000) -> Plan:
         candidates=[candidate(kind) for kind in kinds],
         cache=folder / "cache",
         max_drop=0.02,
-        timing=Timing(threads=(1,), seconds=4.0),
+        timing=Timing(threads=(1,), seconds=10.0),
     )
 
 

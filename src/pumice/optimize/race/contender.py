@@ -31,6 +31,7 @@ class Contender:
         broken: Whether it was dropped for answers that no judge needs to see, or for having none.
         stage: What is done with it.
         evaluated: Examples that it has answered to be judged.
+        looked_at: Examples that it has answered before, for a first look.
         timed: Pairs in which it was timed.
         seconds: Time for which it was timed (s).
         batch_dependent: Whether a row's answer depends on its batch-mates.
@@ -47,6 +48,7 @@ class Contender:
     broken: bool = False
     stage: Stage = "waiting"
     evaluated: int = 0
+    looked_at: int = 0
     timed: int = 0
     seconds: float = 0.0
     batch_dependent: bool = False

@@ -92,7 +92,11 @@ def _data(plan: Plan, splits: Splits) -> DataFinding:
 
 
 def _effort(contenders: Iterable[Contender], examples: int, seconds: float) -> Effort:
-    """What the race cost, beside what it would have cost to let every variant that can race answer everything."""
+    """What the race cost, beside what it would have cost to let every variant that can race answer everything.
+
+    The first look counts as a cost of the race alone.
+    """
+    contenders = list(contenders)
     able = [contender for contender in contenders if contender.proof]
-    evaluations = sum(contender.evaluated for contender in able)
+    evaluations = sum(contender.evaluated + contender.looked_at for contender in contenders)
     return Effort(evaluations=evaluations, full_grid=len(able) * examples, seconds=seconds)

@@ -14,7 +14,8 @@ from pumice.optimize.quality.base import Judge
 from pumice.optimize.quality.batching import BatchDependence, answers_in, batch_dependence, serving_batches
 from pumice.optimize.race.answering import answers_to, broken
 
-_LOOKED_AT = 64
+_LOOKED_AT = 32
+_ROUNDS = 3
 
 
 class Screen(msgspec.Struct, frozen=True):
@@ -23,10 +24,12 @@ class Screen(msgspec.Struct, frozen=True):
     Attributes:
         problem: Why it may not race; empty if it may.
         dependence: What batch-mates do to its answers; None if it may not race, or takes one row at a time.
+        n: Examples that it has answered for that, each time counted.
     """
 
     problem: str = ""
     dependence: BatchDependence | None = None
+    n: int = 0
 
 
 class Screening:
@@ -54,11 +57,13 @@ class Screening:
         except PumiceError as error:
             return Screen(error.message)
         if problem := next(filter(None, map(broken, expected, given)), ""):
-            return Screen(problem)
+            return Screen(problem, n=len(few))
         if not candidate.batchable or self._largest == 1:
-            return Screen()
+            return Screen(n=len(few))
         judge = self.judge_of(base, candidate)
-        return Screen("", batch_dependence(candidate.run, few.inputs, judge, self._seed, self._largest))
+        found = batch_dependence(candidate.run, few.inputs, judge, self._seed, self._largest)
+        # each is answered alone, and twice in company
+        return Screen("", found, (1 + _ROUNDS) * len(few))
 
     def judge_of(self, base: Measured, candidate: Measured) -> Judge:
         """The judge of a variant, which may need both models' answers to the examples.
