@@ -9,7 +9,7 @@ import pytest
 
 from pumice.domain.signature import Arrays
 from pumice.optimize.latency.standing import LatencyStanding, Point, PointStanding
-from pumice.optimize.latency.timing import Pairs, time_pairs
+from pumice.optimize.latency.timing import FEWEST, Pairs, time_pairs
 
 POINTS = [Point(1, 1), Point(16, 1)]
 
@@ -44,9 +44,15 @@ def test_both_take_turns_and_the_shortest_of_short_runs_counts() -> None:
     assert bench.order[4:] == [1, 0] * 5 + [0, 1] * 5 + [1, 0] * 5
 
 
-def test_no_pair_is_begun_after_the_time_is_up() -> None:
-    bench = _Bench(10.0, 10.0)
-    assert len(time_pairs(bench.base, bench.candidate, [{}] * 50, bench.clock, longest=35.0).base) == 2
+def test_no_pair_is_begun_after_the_time_is_up_but_so_many_that_they_can_tell() -> None:
+    bench = _Bench(10.0, 5.0)
+    pairs = time_pairs(bench.base, bench.candidate, [{}] * 50, bench.clock, longest=35.0)
+    assert len(pairs.base) == FEWEST
+    place = PointStanding(POINTS[0], 0.05 / 8)
+    place.add(pairs)
+    assert place.bounds.high < 0.98
+    bench = _Bench(1.0, 1.0)
+    assert len(time_pairs(bench.base, bench.candidate, [{}] * 50, bench.clock, longest=60.0).base) < 30
 
 
 def _drawn(draw: np.random.Generator, ratio: float, count: int = 24) -> Pairs:

@@ -18,6 +18,9 @@ Answer = Callable[[Arrays], object]
 Clock = Callable[[], float]
 """The time (s), of any beginning."""
 
+FEWEST = 16
+"""Pairs without which nothing is proven at the usual errors, even if all of them say the same."""
+
 _WARM_RUNS = 2
 _SHORT_S = 0.02
 _MOST_RUNS = 5
@@ -51,7 +54,7 @@ def time_pairs(
         candidate: The lighter one.
         batches: One batch a pair.
         clock: Tells the time (s).
-        longest: No further pair is begun after so much time (s); one is always timed.
+        longest: No further pair is begun after so much time (s), but `FEWEST` are timed in any case.
     """
     both = (base, candidate)
     times: tuple[list[float], list[float]] = ([], [])
@@ -66,7 +69,7 @@ def time_pairs(
                 shortest[which] = min(shortest[which], _timed(both[which], batch, clock))
             for which in order:
                 times[which].append(shortest[which] * 1000)
-            if clock() - started > longest:
+            if clock() - started > longest and turn + 1 >= FEWEST:
                 break
         spent = clock() - started
     return Pairs(*times, spent)
