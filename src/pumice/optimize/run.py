@@ -210,7 +210,8 @@ class _Run:
         for contender, alpha in zip(racing, shared(1.0 - plan.confidence, len(racing)), strict=True):
             quality, latency = shared(alpha, 2)
             contender.judge = self._screening.judge_of(*self._pair(contender.name))
-            claim = Claim(plan.max_drop, quality, labelled=plan.examples.labels is not None)
+            labelled = plan.examples.labels is not None
+            claim = Claim(plan.max_drop, quality, labelled=labelled, strict=plan.strict_slices)
             contender.proof = Proof(plan.judge.metric, claim, sizes)
             contender.latency = LatencyStanding(plan.timing.points(batchable=batchable), latency)
 

@@ -26,13 +26,16 @@ def copied(made: str, _: plan.Material, target: Path) -> plan.Built:
     return plan.Built()
 
 
-def raced(candidates: Sequence[Candidate], folder: Path, *, wide: bool = True, seed: int = 0) -> Report:
+def raced(
+    candidates: Sequence[Candidate], folder: Path, *, wide: bool = True, strict: bool = False, seed: int = 0
+) -> Report:
     """Race candidates of one base against it.
 
     Args:
         candidates: They have the same base.
         folder: For all files.
         wide: Whether the base is much heavier than they are.
+        strict: Whether small slices must pass too.
         seed: Of the base's training, and of the race.
     """
     own = base(candidates[0].kind, seed)
@@ -53,5 +56,6 @@ def raced(candidates: Sequence[Candidate], folder: Path, *, wide: bool = True, s
         max_drop=MARGIN,
         timing=TIMING,
         block=256,
+        strict_slices=strict,
     )
     return optimize(wanted, lambda _: None).report

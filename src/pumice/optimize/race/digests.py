@@ -52,6 +52,7 @@ def plan_key(plan: Plan, machine: Mapping[str, str]) -> str:
         "candidates": [[candidate.name, candidate.recipe] for candidate in plan.candidates],
         "judge": [f"{type(plan.judge).__module__}.{type(plan.judge).__qualname__}", plan.judge.definition],
         "judge_digest": plan.judge_digest,
+        "strict_slices": plan.strict_slices,
         "settings": [plan.seed, plan.max_drop, plan.confidence, plan.objective, plan.timing, plan.block],
     }
     return hashlib.sha256(msgspec.json.encode(said, order="deterministic")).hexdigest()[:32]

@@ -135,6 +135,7 @@ class Plan:
         build_seconds: Longest time that a build may take (s).
         cache_bytes: Most that all runs together may keep (bytes).
         judge_digest: SHA-256 in hex of the code behind an own metric, which its name does not tell.
+        strict_slices: Whether parts of the data that are too small to prove anything must pass too.
     """
 
     name: str
@@ -153,6 +154,7 @@ class Plan:
     build_seconds: float = 900.0
     cache_bytes: int = 4 << 30
     judge_digest: str = ""
+    strict_slices: bool = False
 
     def check(self) -> None:
         """Refuse what cannot be meant.
