@@ -197,5 +197,8 @@ def bounds_store(results: Results) -> Iterator[Bound]:
         yield Bound(what, results.extras.get(f"store_cold_{way}_time_of_plain"), limit, "at most")
     share = results.extras.get("store_sibling_share")
     yield Bound("store: space of a version of which 1 % is new, by its size", share, 0.05, "at most")
-    for name in ("list", "show", "alias"):
-        yield Bound(f"store of 10,000 versions: {name}, ms", results.extras.get(f"store_{name}_ms"), 50, "at most")
+    for kind, where in (("", ""), ("_postgres", " on PostgreSQL")):
+        for name in ("list", "show", "alias"):
+            found = results.extras.get(f"store_{name}{kind}_ms")
+            if found is not None or not kind:
+                yield Bound(f"store of 10,000 versions{where}: {name}, ms", found, 50, "at most")
