@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import hashlib
+import os
+import tracemalloc
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -306,3 +309,18 @@ def test_the_commands_do_it_with_url(
     assert "own" in run("trust", "--json")
     for words in (("trust", "--rotate"), ("verify", "--folder", str(tmp_path / "out"))):
         assert "--url" in run(*words, code=2)
+
+
+def test_a_client_keeps_no_parts_that_it_has_sent(served: Served, tmp_path: Path) -> None:
+    (tmp_path / "zeros.data").write_bytes(b"")
+    os.truncate(tmp_path / "zeros.data", 96 * MIB)
+    with served.client() as client:
+        gc.disable()  # it counts objects, and these are few and large
+        tracemalloc.start()
+        try:
+            client.store.push(tmp_path / "zeros.data", "zeros")
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+            gc.enable()
+    assert peak < 50 * MIB

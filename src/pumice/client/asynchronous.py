@@ -22,6 +22,7 @@ from pumice.client.transport import (
     link_to,
     reply_of,
     request_options,
+    slices_of,
 )
 from pumice.client.types import Answer, InferOptions, ModelMetadata, ModelState, TaskState
 
@@ -175,7 +176,10 @@ class AsyncClient:
     async def _send(self, step: Send) -> Reply | Broken:
         try:
             if step.sink is None:
-                return reply_of(await self._http.request(**request_options(step)))
+                options = request_options(step)
+                if step.call.in_slices:
+                    options["content"] = _slices_of(step.call.body)
+                return reply_of(await self._http.request(**options))
             async with self._http.stream(**request_options(step)) as response:
                 if response.is_success:
                     async for part in response.aiter_bytes(PART_BYTES):
@@ -185,3 +189,8 @@ class AsyncClient:
                 return reply_of(response)
         except self._failures as error:
             return broken_by(error)
+
+
+async def _slices_of(body: bytes) -> AsyncIterator[bytes]:
+    for part in slices_of(body):
+        yield part

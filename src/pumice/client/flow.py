@@ -28,6 +28,8 @@ class Call:
         body: Its body.
         repeatable: Doing it twice does no harm, so it may be sent again when the connection breaks under it.
         tell_deadline: The server is told when nobody waits for the answer any more.
+        in_slices: A large body is handed to httpx slice by slice. Else it copies what is left of it with every write,
+            and keeps it until the garbage collector comes, which counts objects and not bytes.
     """
 
     method: str
@@ -36,6 +38,7 @@ class Call:
     body: bytes = b""
     repeatable: bool = True
     tell_deadline: bool = False
+    in_slices: bool = False
 
     def __str__(self) -> str:
         return f"{self.method} {self.path}"

@@ -23,6 +23,7 @@ from pumice.client.transport import (
     link_to,
     reply_of,
     request_options,
+    slices_of,
 )
 from pumice.client.types import Answer, InferOptions, ModelMetadata, ModelState, TaskState
 
@@ -280,7 +281,10 @@ class Client:
     def _send(self, step: Send) -> Reply | Broken:
         try:
             if step.sink is None:
-                return reply_of(self._http.request(**request_options(step)))
+                options = request_options(step)
+                if step.call.in_slices:
+                    options["content"] = slices_of(step.call.body)
+                return reply_of(self._http.request(**options))
             with self._http.stream(**request_options(step)) as response:
                 if response.is_success:
                     for part in response.iter_bytes(PART_BYTES):

@@ -158,7 +158,8 @@ class _Upload:
         begun = at
         while at < self._file.size:
             data = yield from working(partial(self._read, at))
-            call = Call("PUT", f"{self._path}?offset={at}", {"content-type": "application/octet-stream"}, data)
+            path = f"{self._path}?offset={at}"
+            call = Call("PUT", path, {"content-type": "application/octet-stream"}, data, in_slices=True)
             before = link.clock.monotonic()
             there = (yield from ask(link, call, FileState, SILENCE_S)).have
             if there <= at:

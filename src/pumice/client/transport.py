@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Union
 from urllib.parse import urlsplit
 
@@ -24,6 +24,8 @@ CONNECT_S = 10.0
 
 PART_BYTES = 1024 * 1024
 """Bytes of a long answer that are handed on at once."""
+
+_SLICE = 256 * 1024
 
 DEFAULT_TIMEOUT_S = 60.0
 """Time for an operation with all its tries (s)."""
@@ -87,7 +89,15 @@ def request_options(send: Send) -> dict[str, Any]:
     timeout = httpx.Timeout(send.timeout_s, connect=min(send.timeout_s, CONNECT_S))
     call = send.call
     headers: Mapping[str, str] = send.headers
+    if call.in_slices:
+        headers = {**headers, "content-length": str(len(call.body))}
     return {"method": call.method, "url": call.path, "headers": headers, "content": call.body, "timeout": timeout}
+
+
+def slices_of(body: bytes) -> Iterator[bytes]:
+    """Cut a body into what one write takes."""
+    for start in range(0, len(body), _SLICE):
+        yield body[start : start + _SLICE]
 
 
 def reply_of(response: httpx.Response) -> Reply:
