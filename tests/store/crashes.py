@@ -2,7 +2,8 @@
 
     python -m tests.store.crashes HOME TRIALS SEED
 
-Each change runs in a forked process, so that a trial costs milliseconds. Tells as JSON how many were killed. With
+Each change runs in a forked process, so that a trial costs milliseconds. Tells as JSON how many were killed,
+and on the way of each trial. With
 `PUMICE_DATABASE` and `PUMICE_STORE_URL`, the store is there.
 """
 
@@ -317,6 +318,7 @@ def main() -> None:
         if after.journal == before.journal:
             assert after == before, (change.__name__, before, after)
         before = after
+        sys.stderr.write(f"{sum(killed.values())} killed {dict(killed)}\n")
     with Store(home) as store:
         store.gc()
         assert store.verify().leftovers == 0

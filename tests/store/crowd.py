@@ -1,4 +1,4 @@
-"""Pushers, a reader and a collector on one store at once, each a process of its own.
+"""Pushers, a reader, a collector and one that takes backups on one store at once, each a process of its own.
 
     python -m tests.store.crowd HOME PUSHES [apart]
 
@@ -16,7 +16,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from pumice import Store
+from pumice.config import load_settings
 from pumice.domain.errors import VersionNotFound
+from pumice.service.store.backing import check_backup
+from pumice.service.store.restoring import Restore
 
 MODEL = "m"
 LONGEST_S = 150.0
@@ -62,6 +65,21 @@ def collector(home: Path, stop: Path) -> None:
             store.gc()
 
 
+def backer(home: Path, stop: Path) -> None:
+    """Takes backups without a rest; the last one is restored."""
+    folder = home.with_name("backup")
+    with Store(home) as store:
+        stopped = False
+        while not stopped:
+            stopped = stop.exists()
+            store.upkeep.backups.make(folder, keep=2)
+    assert check_backup(folder).problems == []
+    alone = load_settings({"home": str(home.with_name("restored")), "database": "", "store_url": ""})
+    assert Restore(alone, folder).run().problems == []
+    with Store(settings=alone) as store:
+        assert store.verify().problems == []
+
+
 def process(run: Callable[[], None]) -> int:
     """Run something in a process of its own."""
     child = os.fork()
@@ -80,8 +98,9 @@ def main() -> None:
     stop = home.with_name("stop")
     Store(home).close()
     apart = sys.argv[3:] == ["apart"]
-    homes = [home.with_name(f"home-{number}") if apart else home for number in range(4)]
+    homes = [home.with_name(f"home-{number}") if apart else home for number in range(5)]
     others = [process(lambda: reader(homes[0], stop)), process(lambda: collector(homes[1], stop))]
+    others.append(process(lambda: backer(homes[4], stop)))
     pushing = [process(lambda n=n: pusher(homes[2 + n], pushes, "ab"[n])) for n in range(2)]  # type: ignore[misc]
     codes = [os.waitpid(child, 0)[1] for child in pushing]
     stop.touch()

@@ -21,6 +21,7 @@ from pumice.db.schema import tasks
 from pumice.domain.errors import BadArtefact, PumiceError, Tampered, Untrusted
 from pumice.domain.store.backups import encode_state, state_statement
 from pumice.domain.store.told import BackedUp, Restored
+from pumice.service.store import restoring
 from pumice.service.store.backing import check_backup
 from pumice.service.store.restoring import Restore
 from pumice.store.backups import DATABASE, SIGNATURE, STATE, BackupFolder, sha256_of
@@ -200,6 +201,34 @@ def test_a_home_that_has_something_is_not_restored_into(
         back_up(stored, tmp_path / "half")
     with pytest.raises(BadArtefact, match="it is no backup"):
         restore(tmp_path / "half", tmp_path / "new")
+
+
+def killed(*_arguments: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_a_restore_that_was_killed_is_gone_on_with(
+    stored: Store, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    back_up(stored, folder)
+    new = tmp_path / "new"
+    with monkeypatch.context() as patch:
+        patch.setattr(Restore, "_small_files", killed)
+        with pytest.raises(KeyboardInterrupt):
+            restore(folder, new)
+    with pytest.raises(BadArtefact, match="run it again, or delete"):
+        Store(new)
+    assert {path.name for path in new.iterdir()} == {"restore.part"}
+    arrived = {path.name: path.stat().st_ino for path in packs(new / "restore.part")}
+    with monkeypatch.context() as patch:
+        patch.setattr(restoring, "move_in", killed)
+        with pytest.raises(KeyboardInterrupt):
+            restore(folder, new)
+    with Store(new) as store:  # all of it was there, so whoever opens the home finishes it
+        assert told(store) == told(stored)
+        assert store.verify().problems == []
+    assert {path.name: path.stat().st_ino for path in packs(new)} == arrived
+    assert not (new / "restore.part").exists()
 
 
 def test_an_older_schema_is_brought_up(stored: Store, folder: Path, tmp_path: Path) -> None:

@@ -4,10 +4,12 @@ import os
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Engine
 
 from pumice import Store
 from pumice.db import Place
 from pumice.domain.errors import BadArtefact, Tampered
+from pumice.service.store.restoring import Restore
 from pumice.store.signing.private import make_key
 from tests.store.test_backups import back_up, folder, restore, stored, told
 from tests.support.buckets import Bucket, bucket, s3
@@ -18,10 +20,28 @@ __all__ = ["bucket", "cluster", "folder", "postgres", "s3", "stored"]
 
 
 def test_a_store_moves_to_a_bucket_and_postgresql_and_back(
-    stored: Store, folder: Path, tmp_path: Path, bucket: Bucket, postgres: Place, source: Path
+    stored: Store,
+    folder: Path,
+    tmp_path: Path,
+    bucket: Bucket,
+    postgres: Place,
+    source: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     back_up(stored, folder, secrets=True)
     cloud = {"database": postgres.url, **bucket.settings}
+    fill = Restore._fill
+
+    def killed_after_it(task: Restore, source: Engine) -> None:
+        fill(task, source)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Restore, "_fill", killed_after_it)
+        with pytest.raises(KeyboardInterrupt):
+            restore(folder, tmp_path / "there", **cloud)
+    with pytest.raises(BadArtefact, match="run it again"):
+        Store(tmp_path / "there", settings=cloud)
     there = restore(folder, tmp_path / "there", **cloud)
     assert (there.problems, there.own) == ([], True)
     with Store(tmp_path / "there", settings=cloud, by="tester") as store:
