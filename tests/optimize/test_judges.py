@@ -217,6 +217,22 @@ def test_the_drop_is_never_more_than_the_disagreement(seed: int, n: int, kind: s
     np.testing.assert_array_equal(own.right(base, labels)[same], own.right(candidate, labels)[same])
 
 
+def test_a_metric_is_read_from_a_command_line() -> None:
+    assert Wishes.parse("auto") == Wishes()
+    assert Wishes.parse("tolerance=0.1@y") == Wishes(metric="tolerance", tolerance="0.1", output="y")
+    assert Wishes.parse("tokens=0.9") == Wishes(metric="tokens", tokens=0.9)
+    assert Wishes.parse("neighbours=5", strict_slices=True) == Wishes("neighbours", neighbours=5, strict_slices=True)
+    assert Wishes.parse("my.module:right") == Wishes(metric="my.module:right")
+    for text, told in (
+        ("highest=3", "a value for tolerance, tokens, neighbours only"),
+        ("neighbours=many", "neighbours=NUMBER"),
+        ("tokens=2", "above 0 and at most 1"),
+        ("bleu", "'bleu'; allowed auto"),
+    ):
+        with pytest.raises(BadSetting, match=told):
+            Wishes.parse(text)
+
+
 def test_metrics_are_found_in_the_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "my_metric.py").write_text("def good(answers, labels):\n    return [True] * len(labels)\n")
     monkeypatch.syspath_prepend(tmp_path)

@@ -18,6 +18,7 @@ from pumice.cli.optimize.common import (
     MetricOption,
     ReportOption,
     SeedOption,
+    SlicesOption,
     ThreadsOption,
     WorkOption,
     resumable,
@@ -47,6 +48,7 @@ def certify(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
     confidence: ConfidenceOption = 0.95,
     report: ReportOption = None,
     metric: MetricOption = "auto",
+    slices: SlicesOption = "enough",
     seed: SeedOption = 0,
     batch: BatchOption = "1,16",
     threads: ThreadsOption = "1",
@@ -62,7 +64,7 @@ def certify(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
         work=work_folder(work),
         confidence=confidence,
         seed=seed,
-        wishes=Wishes(metric=metric),
+        wishes=Wishes.parse(metric, strict_slices=slices == "strict"),
         timing=timing_of(batch, threads),
     )
     target = {"candidate": candidate, "against": against}

@@ -6,7 +6,7 @@ import contextlib
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -25,7 +25,15 @@ ConfidenceOption = Annotated[float, typer.Option("--confidence", help="Level at 
 SeedOption = Annotated[int, typer.Option("--seed", help="Of the shuffle of the examples.")]
 MetricOption = Annotated[
     str,
-    typer.Option("--metric", help="auto, label, highest, tokens, tolerance, neighbours, or module:function of yours."),
+    typer.Option(
+        "--metric",
+        metavar="NAME[=VALUE][@OUTPUT]",
+        help="auto, label, highest, tokens=0.9, tolerance=1%, neighbours=5, or module:function of yours.",
+    ),
+]
+SlicesOption = Annotated[
+    Literal["enough", "strict"],
+    typer.Option("--slices", help="Which parts of the data must pass: those with enough examples to, or all."),
 ]
 WorkOption = Annotated[
     Path | None, typer.Option("--work", metavar="DIR", help="Where a run goes on after a stop. [optimize/ of the home]")

@@ -18,6 +18,7 @@ from pumice.cli.optimize.common import (
     MetricOption,
     ReportOption,
     SeedOption,
+    SlicesOption,
     ThreadsOption,
     WorkOption,
     resumable,
@@ -57,6 +58,7 @@ def optimize(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
         bool, typer.Option("--all-passed", help="Store also variants that passed and are not better.")
     ] = False,
     metric: MetricOption = "auto",
+    slices: SlicesOption = "enough",
     seed: SeedOption = 0,
     batch: BatchOption = "1,16",
     threads: ThreadsOption = "1",
@@ -74,7 +76,7 @@ def optimize(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
         objective=objective,
         recipes=tuple(recipe or ["auto"]),
         seed=seed,
-        wishes=Wishes(metric=metric),
+        wishes=Wishes.parse(metric, strict_slices=slices == "strict"),
         timing=timing_of(batch, threads),
         all_passed=all_passed,
     )

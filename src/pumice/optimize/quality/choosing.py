@@ -20,6 +20,9 @@ from pumice.optimize.quality.own import Own, function_named
 METRICS = ("auto", "label", "highest", "tokens", "tolerance", "neighbours")
 """Names of the metrics that a user may wish for, besides ``module:function``."""
 
+_VALUES: Mapping[str, Callable[[str], str | float]] = {"tolerance": str, "tokens": float, "neighbours": int}
+"""Metrics that take a value, and how it is read; each is an attribute of `Wishes` too."""
+
 _LABEL = "label"
 """Output with the label of a classification, in served tasks and in what scikit-learn's models answer."""
 
@@ -34,6 +37,7 @@ class Wishes(msgspec.Struct, frozen=True):
         tokens: Part of an example's tokens that must be right, or the same.
         neighbours: Among how many first ones the nearest neighbour of an embedding must stay.
         cosine: Least cosine of two embeddings that agree.
+        strict_slices: Whether parts of the data that are too small to prove anything must pass too.
     """
 
     metric: str = "auto"
@@ -42,6 +46,7 @@ class Wishes(msgspec.Struct, frozen=True):
     tokens: float = 1.0
     neighbours: int = 10
     cosine: float = 0.95
+    strict_slices: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what cannot be meant.
@@ -53,6 +58,31 @@ class Wishes(msgspec.Struct, frozen=True):
             raise BadSetting("metric", f"'{self.metric}'", f"{', '.join(METRICS)}, or module:function")
         if not 0.0 < self.tokens <= 1.0:
             raise BadSetting("tokens", str(self.tokens), "a part above 0 and at most 1")
+
+    @classmethod
+    def parse(cls, text: str, *, strict_slices: bool = False) -> Wishes:
+        """Read a metric as it stands on a command line: ``NAME[=VALUE][@OUTPUT]``.
+
+        The value is the tolerance, the part of the tokens, or the number of neighbours: ``tolerance=1%``,
+        ``tokens=0.9``, ``neighbours=5``, ``highest@probabilities``.
+
+        Args:
+            text: The metric.
+            strict_slices: See the class.
+
+        Raises:
+            BadSetting: It is none, or its value is not allowed.
+        """
+        named, _, output = text.partition("@")
+        metric, given, value = named.partition("=")
+        if given and metric not in _VALUES:
+            raise BadSetting("metric", f"'{text}'", f"a value for {', '.join(_VALUES)} only, such as tolerance=1%")
+        try:
+            values = {metric: _VALUES[metric](value)} if given else {}
+        except ValueError:
+            raise BadSetting("metric", f"'{text}'", f"{metric}=NUMBER") from None
+        made = cls(metric=metric, output=output, strict_slices=strict_slices)
+        return msgspec.structs.replace(made, **values)
 
 
 def judge_for(signature: Signature, manifest: Manifest, labels: np.ndarray | None, wishes: Wishes) -> Judge:

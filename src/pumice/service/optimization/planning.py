@@ -43,6 +43,7 @@ def plan_of(asked: Asked, base: Original, candidate: Original | None = None) -> 
         data=str(asked.data),
         examples=examples,
         judge=judge,
+        strict_slices=asked.wishes.strict_slices,
         candidates=racing,
         cache=asked.work / "runs",  # it is trimmed; what lies beside is not
         seed=asked.seed,
