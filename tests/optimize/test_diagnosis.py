@@ -22,7 +22,7 @@ def test_dynamic_int8_of_convolutions_is_seen_through(tmp_path: Path) -> None:
     assert after.ops["ConvInteger"] == 2
     assert after.nodes > before.nodes
     told = " ".join(reason.en for reason in seen_in_graph(after, before))
-    assert f"{after.ops['DynamicQuantizeLinear']} activations are quantized anew in every run" in told
+    assert f"{after.ops['DynamicQuantizeLinear']} activation" in told
     assert f"{after.nodes} nodes, the original's {before.nodes}" in told
     assert seen_in_graph(before, before) == []
     images = {"x": np.zeros((4, 1, 8, 8), np.float32)}

@@ -82,7 +82,7 @@ class Offering:
     def _slowness(self, contender: Contender) -> list[Reason]:
         own = contender.told.graph if contender.told else None
         seen = reasons.seen_in_graph(own, self._base_graph) if own and self._base_graph else []
-        return [*seen, *self._why_slow(contender)]
+        return [*self._why_slow(contender), *seen]
 
     def _to_know(self, contender: Contender) -> list[Reason]:
         notes = contender.told.notes if contender.told else []

@@ -104,7 +104,7 @@ def seen_in_graph(own: GraphFacts, base: GraphFacts) -> list[Reason]:
     """What in its graph may cost it the time that was to be saved."""
     found: list[Reason] = []
     if own.fallbacks:
-        en = f"{own.fallbacks} nodes with weights fell back to floating point"
+        en = f"{own.fallbacks} node{'s' * (own.fallbacks > 1)} with weights fell back to floating point"
         found.append(Reason(en, f"{own.fallbacks} 个带权重的节点回退为浮点运算"))
     if own.quantize_pairs:
         en = f"{own.quantize_pairs} QuantizeLinear and DequantizeLinear nodes are left in the graph that runs"
@@ -112,11 +112,16 @@ def seen_in_graph(own: GraphFacts, base: GraphFacts) -> list[Reason]:
     if own.ops.get("DynamicQuantizeLinear"):
         many = own.ops["DynamicQuantizeLinear"]
         found.append(
-            Reason(f"{many} activations are quantized anew in every run", f"每次运行都要重新量化 {many} 个激活")
+            Reason(
+                f"{many} activation{'s are' if many > 1 else ' is'} quantized anew in every run",
+                f"每次运行都要重新量化 {many} 个激活",
+            )
         )
     if own.casts > base.casts:
         more = own.casts - base.casts
-        found.append(Reason(f"{more} casts more than in the original", f"比原模型多 {more} 个类型转换节点"))
+        found.append(
+            Reason(f"{more} more cast{'s' * (more > 1)} than in the original", f"比原模型多 {more} 个类型转换节点")
+        )
     if own.nodes > base.nodes:
         en = f"its graph runs {own.nodes} nodes, the original's {base.nodes}: some are not fused any more"
         found.append(Reason(en, f"它的图运行 {own.nodes} 个节点，原模型 {base.nodes} 个：有些节点不再融合"))
