@@ -53,10 +53,15 @@ def _cooked(recipe: Recipe, material: Material, target: Path) -> Built:
 
 
 def _copied(model: ModelFolder, _material: Material, target: Path) -> Built:
+    lay_down(model, target)
+    return Built()
+
+
+def lay_down(model: ModelFolder, target: Path) -> None:
+    """Lay a model's own files into a folder that is not there yet, with its manifest."""
     files = [*model.weight_files, *([model.path / model.manifest.tokenizer] if model.manifest.tokenizer else [])]
     link_files([file.relative_to(model.path) for file in files], model.path, target)
     write_manifest(target, model)
-    return Built()
 
 
 def link_files(names: Sequence[Path], source: Path, target: Path) -> None:

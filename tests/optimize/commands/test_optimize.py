@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -43,7 +44,7 @@ def test_a_model_is_made_light_proven_stored_and_served(
         assert shown.manifest.spec.metrics["accuracy"] > 0.9
         assert shown.manifest.size < store.show("points@1").manifest.size / 3
         (certificate,) = store.certificates.of("points@2")
-        assert certificate.claims[0].part == WHOLE
+        assert {claim.part for claim in certificate.claims} == {WHOLE, "left", "right"}
         assert certificate.data.certification >= certificate.claims[0].evidence[0].n
         assert certificate.latency
         assert certificate.machine
@@ -74,7 +75,14 @@ def test_what_is_not_proven_is_not_offered_and_no_alias_moves(
     pumice: Pumice, model: Path, recipe: Path, tmp_path: Path
 ) -> None:
     few = points(tmp_path / "few.npz", 100)
-    done = pumice("optimize", model, "--data", few, "--max-drop", 0.01, "--recipe", recipe, "--name", "other")
+    # a file by itself, with another model and a manifest of its own beside it
+    for name in ("first", "second"):
+        shutil.copy(model / "model.onnx", tmp_path / f"{name}.onnx")
+    manifest = json.loads((model / "manifest.json").read_text()) | {"model": "first.onnx"}
+    (tmp_path / "first.manifest.json").write_text(json.dumps(manifest))
+    done = pumice(
+        "optimize", tmp_path / "first.onnx", "--data", few, "--max-drop", 0.01, "--recipe", recipe, "--name", "other"
+    )
     assert done.code == 3
     assert "about" in done.out
     assert "more examples" in done.out

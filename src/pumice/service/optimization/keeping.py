@@ -88,7 +88,12 @@ class Keeper:
         name, record = self._original.name, self._original.record
         if record is not None and record.model == name:
             return record
-        wish = PushWish(reason="the base of an optimization")
+        parent = self._original.parent
+        wish = PushWish(
+            parents=(str(Ref(parent.model, version=parent.version)),) if parent else (),
+            recipe=self._original.recipe,
+            reason="the base of an optimization",
+        )
         return self._pushed_once(self._original.source, name, wish)
 
     def certify(self, variant: VariantFinding, quality: QualityFinding, record: VersionRecord) -> None:

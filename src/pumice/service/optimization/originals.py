@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import re
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from pumice.domain.errors import BadArtefact, VersionNotFound
 from pumice.domain.store.names import Ref, check_model_name
 from pumice.domain.store.records import VersionRecord
-from pumice.optimize.passes.base import ModelFolder
+from pumice.optimize.making import lay_down
+from pumice.optimize.passes.base import MANIFEST, ModelFolder
+from pumice.optimize.passes.registry import installed_passes
+from pumice.optimize.race.digests import folder_digest, model_digest
 from pumice.service.sources import stored_ref
 from pumice.service.store.store import Store
 
@@ -25,17 +29,21 @@ class Original:
         folder: Its files.
         source: What is pushed to store it.
         name: Name that it has, or would have, in the store.
-        record: The stored version that it is; None if it came from a path.
+        record: The stored version that it is; None if it is none.
+        parent: The stored version that it was exported from.
+        recipe: How it was exported; empty: it was not.
     """
 
     folder: ModelFolder
     source: str
     name: str
     record: VersionRecord | None = None
+    parent: VersionRecord | None = None
+    recipe: dict[str, Any] = field(default_factory=dict)
 
 
 def find_original(source: str, store: Store, work: Path, name: str = "") -> Original:
-    """Find a model.
+    """Find a model; what has to be exported to ONNX first is.
 
     Args:
         source: A path, or a reference to a stored version.
@@ -53,10 +61,12 @@ def find_original(source: str, store: Store, work: Path, name: str = "") -> Orig
     if ref is None:
         place = Path(source).expanduser().absolute()
         own = place.stem if place.is_file() else place.name
-        return Original(ModelFolder.find(source), source, check_model_name(name or _STRANGE.sub("-", own).strip("-.")))
+        called = check_model_name(name or _STRANGE.sub("-", own).strip("-."))
+        return _as_onnx(Original(ModelFolder.find(source), source, called), work)
     record = _found(store, source, ref)
     folder = pulled(store, record, work)
-    return Original(ModelFolder.find(str(folder)), str(folder), check_model_name(name or record.model), record)
+    called = check_model_name(name or record.model)
+    return _as_onnx(Original(ModelFolder.find(str(folder)), str(folder), called, record), work)
 
 
 def pulled(store: Store, record: VersionRecord, work: Path) -> Path:
@@ -75,6 +85,38 @@ def pulled(store: Store, record: VersionRecord, work: Path) -> Path:
         (part / "model.sig").unlink(missing_ok=True)
         part.rename(folder)
     return folder
+
+
+def _as_onnx(found: Original, work: Path) -> Original:
+    """Export what passes cannot take as it is; a model that was exported before is not exported again."""
+    exporting = installed_passes().get("export")
+    given = found.folder.manifest.format
+    if exporting is None or given not in exporting.formats:
+        return _with_manifest(found, work)
+    whole = found.folder.model.is_dir()
+    digest = folder_digest(found.folder.path) if whole else model_digest(found.folder)
+    target = work / "exported" / digest[:32]
+    if not target.is_dir():
+        part = target.with_name(f"{target.name}.part")
+        shutil.rmtree(part, ignore_errors=True)
+        part.parent.mkdir(parents=True, exist_ok=True)
+        exporting.of({}).apply(found.folder, part)
+        part.rename(target)
+    recipe: dict[str, Any] = {"passes": [{"export": {}}]}
+    return Original(ModelFolder.read(target), str(target), found.name, parent=found.record, recipe=recipe)
+
+
+def _with_manifest(found: Original, work: Path) -> Original:
+    """Give a model without a folder of its own one: what else lies beside its file is not looked at."""
+    if (found.folder.path / MANIFEST).exists() or not found.folder.manifest.model:
+        return found
+    place = work / "sources" / model_digest(found.folder)[:32]
+    if not place.is_dir():
+        part = place.with_name(f"{place.name}.part")
+        shutil.rmtree(part, ignore_errors=True)
+        lay_down(found.folder, part)
+        part.rename(place)
+    return replace(found, folder=ModelFolder.read(place))
 
 
 def _found(store: Store, source: str, ref: Ref) -> VersionRecord:
