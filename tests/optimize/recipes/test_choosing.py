@@ -77,6 +77,13 @@ def test_a_model_that_no_recipe_suits_is_refused() -> None:
         names(["int8"], ModelFacts("onnx", {"Scaler": 1}), VNNI)
 
 
+def test_other_formats_are_exported_first() -> None:
+    for form in ("torch", "transformers"):
+        made = candidates(["int8"], ModelFacts(form), VNNI)
+        assert made
+        assert [recipe.steps[0].name for recipe in made] == ["export"] * len(made)
+
+
 def test_facts_are_read_from_the_graph(tmp_path: Path) -> None:
     facts = facts_of(digit_network(tmp_path / "digits"))
     assert facts == ModelFacts("onnx", {"Conv": 2, "Flatten": 1, "Gemm": 1, "Relu": 2})
