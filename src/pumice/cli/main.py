@@ -17,6 +17,11 @@ COMMANDS: Mapping[str, Target] = MappingProxyType(
         "predict": Target("pumice.cli.predict:predict", "Ask a model of a running server."),
         "batch": Target("pumice.cli.batch.command:batch", "Run a model over a file."),
         "bench": Target("pumice.cli.bench.command:bench", "Measure how fast a model is served."),
+        "quantize": Target("pumice.cli.passes.quantize:quantize", "Store a model's numbers in fewer bits."),
+        "fuse": Target("pumice.cli.passes.fuse:fuse", "Fuse the nodes of an ONNX model."),
+        "export onnx": Target(
+            "pumice.cli.passes.exporting:export_onnx", "Write a torch program or a Hugging Face directory as ONNX."
+        ),
         "keys create": Target("pumice.cli.keys:create", "Make a key and show it this once."),
         "keys list": Target("pumice.cli.keys:every", "List the keys, without what is secret of them."),
         "keys revoke": Target("pumice.cli.keys:revoke", "End a key; servers refuse it within a second."),
@@ -68,6 +73,7 @@ COMMANDS: Mapping[str, Target] = MappingProxyType(
 
 GROUPS: Mapping[str, str] = MappingProxyType(
     {
+        "export": "Models in other forms.",
         "keys": "The keys of callers, on the home or on a running server.",
         "models": "The versions of models in the store of the home.",
     }

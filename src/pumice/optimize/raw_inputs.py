@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 
 import msgspec
 import numpy as np
 
 from pumice.domain.errors import BadSetting
 from pumice.domain.model import Parameter
-from pumice.domain.signature import Arrays
+from pumice.domain.signature import Arrays, Signature
 from pumice.engines.base import Engine, EngineConfig
 from pumice.engines.registry import load_engine
 from pumice.optimize.passes.base import Batches, ModelFolder
-from pumice.runtime.worker.tasks import pipeline_for
+from pumice.runtime.worker.tasks import Pipeline, pipeline_for
+
+
+def served_signature(model: ModelFolder) -> Signature:
+    """What callers of a model send and get.
+
+    Raises:
+        SetupError: The model cannot be loaded.
+    """
+    with _recording(model, 1) as (_, pipeline):
+        return pipeline.signature
 
 
 def raw_batches(model: ModelFolder, inputs: Arrays, rows: int = 16, threads: int = 1) -> Batches:
@@ -31,6 +42,21 @@ def raw_batches(model: ModelFolder, inputs: Arrays, rows: int = 16, threads: int
         BadSetting: There are no examples, or they are not what the model's task takes.
         SetupError: The model cannot be loaded.
     """
+    with _recording(model, threads) as (recorder, pipeline):
+        wanted = {tensor.name for tensor in pipeline.signature.inputs if not tensor.optional}
+        if not wanted <= inputs.keys():
+            given = ", ".join(sorted(inputs)) or "nothing"
+            raise BadSetting("inputs of the examples", given, f"what the model takes: {', '.join(sorted(wanted))}")
+        step = rows if pipeline.batchable else 1
+        for start in range(0, len(next(iter(inputs.values()))), step):
+            pipeline.run({name: array[start : start + step] for name, array in inputs.items()}, {})
+    if not recorder.seen:
+        raise BadSetting("examples", "none", "at least one")
+    return lambda: iter(recorder.seen)
+
+
+@contextlib.contextmanager
+def _recording(model: ModelFolder, threads: int) -> Iterator[tuple[_Recorder, Pipeline]]:
     tokenizer = model.manifest.tokenizer
     manifest = msgspec.structs.replace(model.manifest, tokenizer=str(model.path / tokenizer) if tokenizer else "")
     config = EngineConfig(
@@ -38,21 +64,9 @@ def raw_batches(model: ModelFolder, inputs: Arrays, rows: int = 16, threads: int
     )
     recorder = _Recorder(load_engine(config))
     try:
-        pipeline = pipeline_for(recorder, config)
-        wanted = {tensor.name for tensor in pipeline.signature.inputs if not tensor.optional}
-        if not wanted <= inputs.keys():
-            given = f"{', '.join(sorted(inputs)) or 'nothing'}"
-            raise BadSetting("inputs of the examples", given, f"what the model takes: {', '.join(sorted(wanted))}")
-        count = len(next(iter(inputs.values())))
-        for start in range(0, count, rows if pipeline.batchable else 1):
-            end = start + (rows if pipeline.batchable else 1)
-            pipeline.run({name: array[start:end] for name, array in inputs.items()}, {})
+        yield recorder, pipeline_for(recorder, config)
     finally:
         recorder.close()
-    if not recorder.seen:
-        raise BadSetting("examples", "none", "at least one")
-    seen = recorder.seen
-    return lambda: iter(seen)
 
 
 class _Recorder(Engine):

@@ -124,7 +124,7 @@ def _converted(lined: Lined) -> _File:
         place = lined.place_of(path.rstrip("`"))
         unknown = re.search(r"unknown field `(\w+)`", message)
         place = (*place, unknown.group(1)) if unknown else place
-        raise lined.wrong(place, message, "what the page 'recipes' of the documentation says") from None
+        raise lined.wrong(place, message, "what docs/how-to/lighter-by-hand.md says of recipes") from None
 
 
 def _grid(lined: Lined, place: Place, entry: _Entry) -> Iterator[Candidate]:

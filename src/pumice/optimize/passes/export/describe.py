@@ -86,16 +86,18 @@ def _labels(config: dict[str, Any]) -> list[str]:
 
 def _length(folder: Path, config: dict[str, Any]) -> int:
     """Tokens that the model reads: the smallest of what its files say."""
-    said: list[Any] = [config.get("max_position_embeddings")]
-    if (folder / "tokenizer_config.json").is_file():
-        said.append(_read(folder / "tokenizer_config.json").get("model_max_length"))
-    if (folder / "sentence_bert_config.json").is_file():
-        said.append(_read(folder / "sentence_bert_config.json").get("max_seq_length"))
-    if str(config.get("model_type")) in ("roberta", "xlm-roberta", "camembert") and isinstance(said[0], int):
-        said[0] -= 2  # its positions start behind that of the padding
-    numbers = (number for number in said if isinstance(number, int | float))
-    limits = [int(number) for number in numbers if 0 < number <= _LONGEST]
-    return min(limits, default=512)
+    positions = _number(config.get("max_position_embeddings"))
+    if str(config.get("model_type")) in ("roberta", "xlm-roberta", "camembert"):
+        positions -= 2  # the first ones are that of the padding, and of none
+    said = [positions]
+    for name, key in (("tokenizer_config.json", "model_max_length"), ("sentence_bert_config.json", "max_seq_length")):
+        if (folder / name).is_file():
+            said.append(_number(_read(folder / name).get(key)))
+    return min((number for number in said if 0 < number <= _LONGEST), default=512)
+
+
+def _number(value: object) -> int:
+    return int(value) if isinstance(value, int | float) else 0
 
 
 def _pooling(folder: Path) -> tuple[Any, bool]:
@@ -117,9 +119,9 @@ def _pooling(folder: Path) -> tuple[Any, bool]:
 def _image(folder: Path) -> ImageInput:
     said = _read(folder / "preprocessor_config.json")
     crop = bool(said.get("do_center_crop", False))
-    size = said.get("crop_size" if crop else "size", said.get("size", 224))
+    size: Any = said.get("crop_size" if crop else "size", said.get("size", 224))
     if isinstance(size, dict):
-        edge = size.get("shortest_edge", 224)
+        edge: Any = size.get("shortest_edge", 224)
         height, width = int(size.get("height", edge)), int(size.get("width", edge))
     else:
         height = width = int(size)

@@ -38,10 +38,11 @@ def export_directory(source: ModelFolder, target: Path, options: ExportOptions, 
         import transformers
     except ImportError:
         raise MissingDependency("the export of Hugging Face directories", "transformers", _INSTALL) from None
-    transformers.utils.logging.disable_progress_bar()
+    library: Any = transformers
+    library.utils.logging.disable_progress_bar()
     folder = source.model
     described = describe(folder, options.task)
-    model = _loaded(transformers, folder, described)
+    model = _loaded(library, folder, described)
     wrapped = _wrapper(torch, model, described)
     trials = list(_trials(described, model.config, np.random.default_rng(seed)))
     names = list(trials[0])
