@@ -1,12 +1,12 @@
 """Ranges of activations, found by running a model on typical inputs.
 
-Source: ONNX Runtime's calibrators. They are fed batch by batch: given all at once, they would keep every activation
-of all batches in memory, and could not join batches of different shape.
+Source: ONNX Runtime's calibrators. Those that make histograms are fed batch by batch: given all at once, they would
+keep every activation of all batches in memory, and could not join batches of different shape.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
@@ -49,25 +49,50 @@ def calibrate(model: Path, ops: Sequence[str], method: Calibration, percentile: 
     augmented = str(model.parent / "augmented.onnx")
     calibrator = library.create_calibrator(model, list(ops), augmented, kind, extra_options=more)
     expected = {taken.name: taken.type for taken in calibrator.infer_session.get_inputs()}
-    seen = 0
-    for batch in (supplies.calibration or tuple)():
-        _check(batch, expected)
-        calibrator.collect_data(_One(batch))
-        seen += 1
-        supplies.tell(seen, 0)
-    if not seen:
+    reader = _Reader(supplies, expected)
+    if method == "minmax":
+        calibrator.collect_data(reader)  # keeps two numbers of each activation and batch
+    else:
+        while reader.more:
+            calibrator.collect_data(_One(reader))
+    if not reader.seen:
         raise BadSetting("calibration inputs", "no batch", "at least one; some hundred rows are usual")
     library.save_tensors_data(calibrator.compute_data(), model.parent / RANGES)
 
 
-class _One:
-    """One batch, in the form in which calibrators read."""
+class _Reader:
+    """Batches in the form in which calibrators read."""
 
-    def __init__(self, batch: Arrays) -> None:
-        self._batches: Iterator[dict[str, np.ndarray]] = iter((dict(batch),))
+    def __init__(self, supplies: Supplies, expected: dict[str, str]) -> None:
+        self._batches = iter((supplies.calibration or tuple)())
+        self._expected, self._tell = expected, supplies.tell
+        self._next = next(self._batches, None)
+        self.seen = 0
+
+    @property
+    def more(self) -> bool:
+        return self._next is not None
 
     def get_next(self) -> dict[str, np.ndarray] | None:
-        return next(self._batches, None)
+        if self._next is None:
+            return None
+        batch = dict(self._next)
+        _check(batch, self._expected)
+        self.seen += 1
+        self._tell(self.seen, 0)
+        self._next = next(self._batches, None)
+        return batch
+
+
+class _One:
+    """The next batch alone."""
+
+    def __init__(self, reader: _Reader) -> None:
+        self._reader: _Reader | None = reader
+
+    def get_next(self) -> dict[str, np.ndarray] | None:
+        reader, self._reader = self._reader, None
+        return reader.get_next() if reader else None
 
 
 def _check(batch: Arrays, expected: dict[str, str]) -> None:

@@ -16,6 +16,7 @@ from pumice.domain.model import Manifest
 from pumice.engines.safety import check_external_data
 from pumice.optimize.passes.base import ModelFolder, Pass, Supplies
 from pumice.optimize.passes.options import Options
+from pumice.optimize.passes.tidying import tidy
 
 INSTALL = "pip install 'pumice[optimize]'"
 """What brings the libraries of the passes."""
@@ -96,27 +97,11 @@ def prepared(source: Path, name: str) -> Path:
         raise MissingDependency(f"the pass '{name}'", "onnx and sympy", INSTALL) from None
     target = source.parent / "prepared.onnx"
     quant_pre_process(str(source), str(target), skip_symbolic_shape=True)
-    _name_nodes(target)
+    onnx = import_onnx(name)
+    model = onnx.load(target)
+    if tidy(model):
+        onnx.save(model, target)
     return target
-
-
-def _name_nodes(file: Path) -> None:
-    """Name nodes by their place where an exporter did not: a pass leaves nodes out by their names."""
-    import onnx
-
-    model = onnx.load(file)
-    taken = {node.name for node in model.graph.node}
-    if "" not in taken and len(taken) == len(model.graph.node):
-        return
-    seen: set[str] = set()
-    for place, node in enumerate(model.graph.node):
-        if not node.name or node.name in seen:
-            node.name = f"{node.op_type}_{place}"
-            while node.name in taken:
-                node.name += "_"
-            taken.add(node.name)
-        seen.add(node.name)
-    onnx.save(model, file)
 
 
 @contextlib.contextmanager
