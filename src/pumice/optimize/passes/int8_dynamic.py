@@ -14,6 +14,7 @@ import msgspec
 
 from pumice.domain.model import Parameter
 from pumice.domain.processor import Processor
+from pumice.optimize.passes.onnx_pass import SINGLE_WHERE_UNKNOWN
 from pumice.optimize.passes.selection import Node, Wish, choose, read_nodes
 from pumice.optimize.passes.selective import SelectivePass
 
@@ -67,6 +68,7 @@ class Int8Dynamic(SelectivePass[Int8DynamicOptions]):
             reduce_range=self.options.reduce_range,
             op_types_to_quantize=sorted({_named(node).op for node in nodes}),
             nodes_to_quantize=[_named(node).name for node in nodes],
+            extra_options=SINGLE_WHERE_UNKNOWN,
         )
 
 

@@ -17,6 +17,7 @@ from pumice.domain.model import Parameter
 from pumice.domain.processor import Processor
 from pumice.optimize.passes.base import Supplies
 from pumice.optimize.passes.calibration import METHODS, RANGES, Calibration, calibrate
+from pumice.optimize.passes.onnx_pass import SINGLE_WHERE_UNKNOWN, raise_opset
 from pumice.optimize.passes.selection import Node, Wish, choose, read_nodes
 from pumice.optimize.passes.selective import SelectivePass
 
@@ -28,6 +29,10 @@ BETWEEN = ("Add", "AveragePool", "Concat", "GlobalAveragePool", "MaxPool", "Mul"
 
 MORE = ("Gather", "LeakyRelu", "Reshape", "Resize", "Sigmoid", "Softmax", "Split", "Squeeze", "Transpose", "Unsqueeze")
 """Operators that can be quantized when they are asked for."""
+
+
+_PER_CHANNEL_OPSET = 13
+"""The first version of ONNX's operators in which scales may differ by channel."""
 
 
 class Int8StaticOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -79,6 +84,7 @@ class Int8Static(SelectivePass[Int8StaticOptions]):
     def prepare(self, source: Path, supplies: Supplies) -> Path:
         """Calibrate as well; the ranges lie beside the model afterwards."""
         ready = super().prepare(source, supplies)
+        raise_opset(ready, _PER_CHANNEL_OPSET)
         ops = sorted({node.op for node in self.nodes(ready)})
         calibrate(ready, ops, self.options.calibration, self.options.percentile, supplies)
         return ready
@@ -96,6 +102,7 @@ class Int8Static(SelectivePass[Int8StaticOptions]):
             activation_type=QuantType.QUInt8 if self.options.activations == "uint8" else QuantType.QInt8,
             weight_type=QuantType.QInt8,
             calibrate_method=CalibrationMethod[METHODS[self.options.calibration]],
+            extra_options=SINGLE_WHERE_UNKNOWN,
             calibration_cache_path=ready.parent / RANGES,
             op_types_to_quantize=sorted({node.op for node in nodes}),
             nodes_to_quantize=[node.name for node in nodes],

@@ -22,6 +22,10 @@ INSTALL = "pip install 'pumice[optimize]'"
 """What brings the libraries of the passes."""
 
 
+SINGLE_WHERE_UNKNOWN = {"DefaultTensorType": 1}
+"""For quantizers: tensors behind operators of ONNX Runtime's own, whose kind onnx cannot infer, are FP32."""
+
+
 class OnnxPass(Pass[Options]):
     """A pass from one ONNX file to another.
 
@@ -102,6 +106,27 @@ def prepared(source: Path, name: str) -> Path:
     if tidy(model):
         onnx.save(model, target)
     return target
+
+
+def raise_opset(file: Path, least: int) -> None:
+    """Bring a model to a version of ONNX's operators, if it is of an older one.
+
+    Raises:
+        BadArtefact: onnx cannot do that for one of its operators.
+    """
+    import onnx
+    from onnx import version_converter
+
+    model = onnx.load(file)
+    has = max((each.version for each in model.opset_import if each.domain in ("", "ai.onnx")), default=least)
+    if has >= least:
+        return
+    try:
+        onnx.save(version_converter.convert_version(model, least), file)
+    except (RuntimeError, version_converter.ConvertError) as error:
+        line = next(iter(str(error).splitlines()), type(error).__name__)[:200]
+        problem = f"it is of version {has} of ONNX's operators, and onnx cannot make it {least}: {line}"
+        raise BadArtefact(str(file), problem, "export it again with a newer version") from error
 
 
 @contextlib.contextmanager
