@@ -16,7 +16,7 @@ from torch.export import Dim
 
 from pumice.domain.errors import BadArtefact
 from pumice.domain.model import ImageInput
-from pumice.optimize.measure import Measured
+from pumice.optimize.loaded import Measured
 from pumice.optimize.passes.base import ModelFolder
 from pumice.optimize.passes.conformance import Case, PassConformance, load_raw
 from pumice.optimize.passes.export import Export
