@@ -46,7 +46,7 @@ def reader(home: Path, stop: Path) -> None:
     """Pulls the newest version and holds it against what it says of itself."""
     seen = 0
     with Store(home) as store:
-        while not stop.exists():
+        while not (seen and stop.exists()):
             target = home.with_name(f"pulled-{seen}")
             try:
                 store.pull(MODEL, target)
@@ -55,7 +55,6 @@ def reader(home: Path, stop: Path) -> None:
                 continue
             assert hashlib.sha256((target / "body").read_bytes()).hexdigest() == (target / "sum").read_text()
             seen += 1
-    assert seen, "the reader saw nothing"
 
 
 def collector(home: Path, stop: Path) -> None:

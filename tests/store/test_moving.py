@@ -54,6 +54,12 @@ def test_a_store_moves_to_a_bucket_and_postgresql_and_back(
         done = back_up(store, folder, secrets=True)
         assert done.copied < 25_000, "the packs are those of the home that it came from"
         before = told(store)
+    # a home that never looked at a name has seen no head of it
+    with Store(
+        tmp_path / "blind", settings={**cloud, "signing_key": str(tmp_path / "there/keys/signing.pem")}
+    ) as blind:
+        back_up(blind, tmp_path / "blindly")
+    assert restore(tmp_path / "blindly", tmp_path / "seeing").problems == []
     with pytest.raises(BadArtefact, match="it has rows"):
         restore(folder, tmp_path / "again", **cloud)
     assert restore(folder, tmp_path / "back").problems == []

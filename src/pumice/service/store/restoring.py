@@ -17,7 +17,7 @@ from pathlib import Path
 from sqlalchemy import Connection, Engine, delete
 
 from pumice.config import Settings
-from pumice.db import FILE_NAME, database_file, packs
+from pumice.db import FILE_NAME, database_file, packs, signatures
 from pumice.db.arriving import PART, READY, SCRATCH, move_in
 from pumice.db.copying import any_row, copy_rows
 from pumice.db.engine import READS, one_after_the_other, sqlite_engine
@@ -36,7 +36,8 @@ from pumice.store.carrying import bring_pack, copied, has_pack, is_whole
 from pumice.store.layout import Layout
 from pumice.store.private_files import write_private
 from pumice.store.sessions import transaction
-from pumice.store.signing.keyring import LEAST_ID, Keyring
+from pumice.store.signing.keyring import LEAST_ID, Keyring, replace_file
+from pumice.store.witness import Witness
 
 _STATE, _PLACE = f"{SCRATCH}/state.json", f"{SCRATCH}/place"
 _EMPTY = "name a home that is not there, by PUMICE_HOME; or move this one away"
@@ -148,6 +149,7 @@ class Restore:
                 rows = packs.every(connection)
             self._bring(rows, progress)
             self._small_files()
+            self._see(engine)
             if self._settings.database:
                 self._fill(engine)
         finally:
@@ -211,6 +213,15 @@ class Restore:
             if copied(source / path, target) != self.state.files[path]:
                 raise Tampered(str(source / path), "it has changed while it was read")
         self._trust()
+
+    def _see(self, engine: Engine) -> None:
+        """Note the heads that no home had looked at when the backup was taken: what is there now is the first seen."""
+        witness = Witness(Layout(self._part))
+        with transaction(engine.execution_options(**READS)) as connection:
+            for name in signatures.heads(connection):
+                body = signatures.head(connection, name)
+                if body is not None and not witness.file(name).exists():
+                    replace_file(witness.file(name), body)
 
     def _trust(self) -> None:
         """Believe the key that signed the backup, if the home does not sign with it."""
