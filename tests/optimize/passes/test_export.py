@@ -21,7 +21,7 @@ from pumice.optimize.passes.base import ModelFolder
 from pumice.optimize.passes.conformance import Case, PassConformance, load_raw
 from pumice.optimize.passes.export import Export
 from pumice.optimize.passes.sameness import output_error
-from tests.engines.programs import BATCH, Encoder, export
+from tests.engines.programs import BATCH, Encoder, Mlp, export
 from tests.optimize.passes.directories import WORDS, bert, vision
 
 
@@ -74,6 +74,17 @@ def test_embeddings_and_images_bring_their_way_of_reading_along(tmp_path: Path) 
     assert [tensor.shape for tensor in load_raw(made).signature.inputs] == [[-1, 3, 16, 16]]
 
 
+def test_a_small_program_is_exported(tmp_path: Path) -> None:
+    (tmp_path / "program").mkdir()
+    file = export(tmp_path / "program" / "model.pt2", Mlp(), (torch.ones(2, 16),), {"x": {0: BATCH}})
+    source = ModelFolder.find(str(file))
+    old, new = load_raw(source), load_raw(Export().apply(source, tmp_path / "onnx"))
+    assert new.signature == old.signature
+    inputs = {"x": np.random.default_rng(1).normal(size=(7, 16)).astype(np.float32)}
+    assert output_error([old.run(inputs, {})], [new.run(inputs, {})]) < 1e-5
+
+
+@pytest.mark.long  # torch takes its time over attention
 def test_a_program_keeps_its_names_and_free_axes(tmp_path: Path) -> None:
     length = Dim("length", min=2, max=32)
     free = {0: BATCH, 1: length}
