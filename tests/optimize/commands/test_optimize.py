@@ -25,7 +25,7 @@ from tests.support.wire import until
 def test_a_model_is_made_light_proven_stored_and_served(
     pumice: Pumice, model: Path, data: Path, recipe: Path, home: Path, tmp_path: Path
 ) -> None:
-    words = ("optimize", model, "--data", data, "--max-drop", 0.02, "--recipe", recipe)
+    words = ("optimize", model, "--data", data, "--max-drop", 0.02, "--recipe", recipe, "--threads", 1)
     done = pumice(*words, "--report", tmp_path / "report")
     assert done.code == 0, done.err
     assert "points@fast -> points@2: `pumice serve points@fast`" in done.out
@@ -95,7 +95,19 @@ def test_what_is_not_proven_is_not_offered_and_no_alias_moves(
 def test_a_run_that_was_killed_goes_on_where_it_was(
     pumice: Pumice, model: Path, data: Path, recipe: Path, home: Path
 ) -> None:
-    words = ["optimize", str(model), "--data", str(data), "--max-drop", "0.02", "--recipe", str(recipe), "--json"]
+    words = [
+        "optimize",
+        str(model),
+        "--data",
+        str(data),
+        "--max-drop",
+        "0.02",
+        "--recipe",
+        str(recipe),
+        "--json",
+        "--threads",
+        "1",
+    ]
     process = subprocess.Popen(
         [sys.executable, "-m", "pumice", *words], env=dict(os.environ), stdout=subprocess.DEVNULL
     )
@@ -153,7 +165,7 @@ def test_a_model_made_elsewhere_is_certified(
     mixed = network(tmp_path / "mixed", (1, 0, 2, 3, 4, 5, 6, 7))
     pumice("models", "push", same, "--name", "elsewhere")
     pumice("models", "push", mixed, "--name", "elsewhere")
-    asked = ("--data", data, "--max-drop", "0.02", "--batch", "1")
+    asked = ("--data", data, "--max-drop", "0.02", "--batch", "1", "--threads", "1")
 
     done = pumice("certify", "elsewhere@1", "--against", "points@1", *asked)
     assert (done.code, done.out.splitlines()[-1]) == (0, "pass; signed with elsewhere@1")

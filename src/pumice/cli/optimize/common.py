@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Literal
 
+import msgspec
 import typer
 
 from pumice.config import load_settings
@@ -38,7 +39,9 @@ SlicesOption = Annotated[
 WorkOption = Annotated[
     Path | None, typer.Option("--work", metavar="DIR", help="Where a run goes on after a stop. [optimize/ of the home]")
 ]
-ThreadsOption = Annotated[str, typer.Option("--threads", help="Threads of one inference in serving: 1, or 1,2.")]
+ThreadsOption = Annotated[
+    str, typer.Option("--threads", help="Threads of one inference in serving: 1, or 1,2. [every core: one replica]")
+]
 BatchOption = Annotated[str, typer.Option("--batch", help="Batch sizes of serving.")]
 ReportOption = Annotated[
     Path | None, typer.Option("--report", metavar="DIR", help="Write report.json and report.html there.")
@@ -51,7 +54,8 @@ def timing_of(batch: str, threads: str) -> Timing:
     Raises:
         BadSetting: They are none.
     """
-    return Timing(rows=_numbers("--batch", batch), threads=_numbers("--threads", threads))
+    timing = Timing(rows=_numbers("--batch", batch))
+    return msgspec.structs.replace(timing, threads=_numbers("--threads", threads)) if threads else timing
 
 
 def work_folder(work: Path | None) -> Path:

@@ -61,7 +61,7 @@ def optimize(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
     slices: SlicesOption = "enough",
     seed: SeedOption = 0,
     batch: BatchOption = "1,16",
-    threads: ThreadsOption = "1",
+    threads: ThreadsOption = "",
     work: WorkOption = None,
     json: JsonOption = False,
 ) -> None:
