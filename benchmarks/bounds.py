@@ -57,6 +57,7 @@ def all_bounds(results: Results) -> list[Bound]:
     if failed is not None:
         found.append(Bound("a replica killed every second for 20 s: failed requests", failed, 0, "at most"))
     found += bounds_store(results)
+    found += bounds_optimize(results)
     return found
 
 
@@ -202,3 +203,20 @@ def bounds_store(results: Results) -> Iterator[Bound]:
             found = results.extras.get(f"store_{name}{kind}_ms")
             if found is not None or not kind:
                 yield Bound(f"store of 10,000 versions{where}: {name}, ms", found, 50, "at most")
+
+
+def bounds_optimize(results: Results) -> Iterator[Bound]:
+    """The optimizer: MiniLM's INT8, what is refused, and what the race costs."""
+    reports = {entry["case"]: entry["report"] for entry in results.optimized}
+    if "minilm" in reports:
+        for name, limit in (("onnx_fp32", 2.0), ("eager_pytorch", 4.0)):
+            value = results.extras.get(f"minilm_{name}_of_offered")
+            yield Bound(f"MiniLM at batch 1: time of {name} by that of what is offered", value, limit, "at least")
+        share = results.extras.get("minilm_offered_size_share")
+        yield Bound("MiniLM: size of what is offered, by the original's", share, 0.27, "at most")
+    if "magika" in reports:
+        dynamic = [one["offered"] for one in reports["magika"]["variants"] if one["name"] == "int8-dynamic"]
+        yield Bound("magika: INT8 by dynamic quantization offered", float(any(dynamic)), 0, "at most")
+    for case, report in reports.items():
+        share = report["effort"]["evaluations"] / max(report["effort"]["full_grid"], 1)
+        yield Bound(f"race of {case}: evaluations by those of the full grid", share, 1 / 3, "at most")

@@ -15,6 +15,8 @@ PEERS = HERE / "peers"
 MLP = MODELS / "mlp.onnx"
 IMAGE = MODELS / "image.onnx"
 MINILM = MODELS / "minilm.onnx"
+FASHION = MODELS / "fashion.onnx"
+MAGIKA = MODELS / "magika.onnx"
 
 
 def environment() -> dict[str, str]:

@@ -5,6 +5,7 @@ from statistics import median
 from benchmarks import shared_memory
 from benchmarks.bounds import Bound, all_bounds
 from benchmarks.flood_report import flood_sections
+from benchmarks.optimize.racing import optimize_sections
 from benchmarks.pairs import PAIRS, WAYS
 from benchmarks.registries import registry_table
 from benchmarks.samples import Results
@@ -110,6 +111,7 @@ def sections(results: Results) -> list[tuple[str, Table]]:
     rows = registry_table(results)
     if rows:
         found.append(("registries: the model store beside MLflow's registry, files on the same disk", rows))
+    found += optimize_sections(results)
     bounds = all_bounds(results)
     if results.extras:
         rows = [["Pumice's own", "value"], *([name, f"{value:.3f}"] for name, value in results.extras.items())]

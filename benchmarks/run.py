@@ -19,6 +19,7 @@ from benchmarks.chart import draw
 from benchmarks.flood_report import draw_floods
 from benchmarks.kills import run_kills
 from benchmarks.machine import machine, version
+from benchmarks.optimize import olive, racing
 from benchmarks.pairs import PAIRS, run_pair
 from benchmarks.report import as_markdown, as_text
 from benchmarks.rounds import Plan, run_rounds
@@ -28,7 +29,18 @@ from benchmarks.setup_peers import setup
 from benchmarks.startup import run_startup
 from benchmarks.workloads import WORKLOADS
 
-PARTS = (*WORKLOADS, grpc.KEY, shared_memory.KEY, *PAIRS, "start", "kills", store.KEY, registries.KEY, overload.KEY)
+PARTS = (
+    *WORKLOADS,
+    grpc.KEY,
+    shared_memory.KEY,
+    *PAIRS,
+    "start",
+    "kills",
+    store.KEY,
+    registries.KEY,
+    overload.KEY,
+    racing.KEY,
+)
 
 
 def arguments() -> argparse.Namespace:
@@ -58,7 +70,11 @@ def run(given: argparse.Namespace) -> Results:
     servers, parts = tuple(given.peers.split(",")), given.workload.split(",")
     if not given.no_setup:
         setup(
-            [*(name for name in servers if name != "pumice"), *([registries.PEER] if registries.KEY in parts else [])]
+            [
+                *(name for name in servers if name != "pumice"),
+                *([registries.PEER] if registries.KEY in parts else []),
+                *([olive.PEER] if racing.KEY in parts else []),
+            ]
         )
     counts = tuple(int(count) for count in given.connections.split(",") if count)
     plan = Plan(servers, given.rounds, given.seconds, given.warmup, counts)
@@ -79,6 +95,7 @@ def measure(key: str, given: argparse.Namespace, plan: Plan, results: Results) -
         "kills": lambda: run_kills(results),
         registries.KEY: lambda: registries.run_registries(given.rounds, results),
         store.KEY: lambda: store.run_store(given.rounds, results),
+        racing.KEY: lambda: racing.run_optimize(results),
         overload.KEY: lambda: overload.run_overload(plan, results),
     }
     if key in special:

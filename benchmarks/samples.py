@@ -56,6 +56,7 @@ class Results:
         bursts: What became of those who came back as they were told.
         starts: Seconds from spawn to the first right answer, by server.
         extras: Other single figures by name: memory in MB, seconds of commands.
+        optimized: Reports of the optimizer, a case each.
         problems: What could not be measured, and why.
     """
 
@@ -67,6 +68,7 @@ class Results:
     bursts: list[Burst] = field(default_factory=list)
     starts: dict[str, list[float]] = field(default_factory=dict)
     extras: dict[str, float] = field(default_factory=dict)
+    optimized: list[dict[str, Any]] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
     def of(self, workload: str, server: str, connections: int) -> dict[int, Sample]:

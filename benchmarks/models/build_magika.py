@@ -33,9 +33,7 @@ def model_file() -> Path:
 
 def files() -> Iterator[Path]:
     """Yields files of many kinds, in an order that is the same every time on the same machine."""
-    found = sorted(
-        Path(folder) / name for place in PLACES for folder, _, names in os.walk(place) for name in names
-    )
+    found = sorted(Path(folder) / name for place in PLACES for folder, _, names in os.walk(place) for name in names)
     random.Random(7).shuffle(found)
     seen: dict[str, int] = {}
     for path in found:
