@@ -31,14 +31,15 @@ def run_olive(case: Case, home: Path) -> list[str]:
     seconds = f"{told['seconds']:.0f}"
     if not told["model"]:
         return ["none", seconds, "no variant reached its goals", "", ""]
-    name = " ".join(told["passes"][1:]) or Path(told["model"]).parent.name
+    name = told["pass"]
+    measured = ", ".join(f"{key} {one['value']:.4g}" for key, one in told["measured"].items())
     certify = [
         *(str(paths.pumice_command()), "certify", told["model"], "--against", str(case.source), "--data"),
         *(str(case.data), "--max-drop", str(case.max_drop), "--json"),
     ]
     done = subprocess.run(certify, capture_output=True, text=True, check=False, env=environ(home))
     if done.returncode not in {0, GATE}:
-        return [name, seconds, json.dumps(told["measured"]), "could not be certified", ""]
+        return [name, seconds, measured, "could not be certified", ""]
     [variant] = json.loads(done.stdout)["variants"]
     low, high = variant["quality"]["drop_interval"]
-    return [name, seconds, json.dumps(told["measured"]), f"{low * 100:+.2f} … {high * 100:+.2f}", variant["verdict"]]
+    return [name, seconds, measured, f"{low * 100:+.2f} … {high * 100:+.2f}", variant["verdict"]]
