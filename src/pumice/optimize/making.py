@@ -49,7 +49,9 @@ def _cooked(recipe: Recipe, material: Material, target: Path) -> Built:
     source = material.source
     calibration = raw_batches(source, material.calibration.inputs) if recipe.needs_calibration else None
     search = Search(raw_batches(source, material.search.inputs)) if recipe.needs_search else None
-    return Built(build(recipe, source, target, Supplies(calibration, material.seed), search).sensitivity)
+    made = build(recipe, source, target, Supplies(calibration, material.seed), search)
+    # a search is replaced by the nodes that it found, so that the variant can be made again
+    return Built(made.sensitivity, recipe=made.recipe.told if search else None)
 
 
 def _copied(model: ModelFolder, _material: Material, target: Path) -> Built:
