@@ -20,7 +20,8 @@ COMMANDS: Mapping[str, Target] = MappingProxyType(
         "quantize": Target("pumice.cli.passes.quantize:quantize", "Store a model's numbers in fewer bits."),
         "fuse": Target("pumice.cli.passes.fuse:fuse", "Fuse the nodes of an ONNX model."),
         "export onnx": Target(
-            "pumice.cli.passes.exporting:export_onnx", "Write a torch program or a Hugging Face directory as ONNX."
+            "pumice.cli.passes.exporting:export_onnx",
+            "Write a torch program (.pt2) or a Hugging Face directory as ONNX.",
         ),
         "keys create": Target("pumice.cli.keys:create", "Make a key and show it this once."),
         "keys list": Target("pumice.cli.keys:every", "List the keys, without what is secret of them."),
@@ -54,7 +55,8 @@ COMMANDS: Mapping[str, Target] = MappingProxyType(
         ),
         "models sign": Target("pumice.cli.models.trust:sign", "Sign what no trusted key signed."),
         "models trust": Target(
-            "pumice.cli.models.trust:trust", "List the keys that sign here and are trusted, or change them."
+            "pumice.cli.models.trust:trust",
+            "List the keys that sign here, or on a server, and are trusted, or change them.",
         ),
         "models delete": Target("pumice.cli.models.changing:delete", "Delete a version."),
         "models gc": Target("pumice.cli.models.changing:gc", "Give back the space of what no version needs."),

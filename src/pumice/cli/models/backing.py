@@ -37,7 +37,7 @@ def backup(
     ] = False,
     json: JsonOption = False,
 ) -> None:
-    """Add the state of now to a folder of backups, while all goes on; packs that are there are not copied again."""
+    """Back up the store and its home into a folder, while all goes on; packs that are there are not copied again."""
     if check:
         _check(folder, as_json=json)
         return
@@ -61,7 +61,7 @@ def restore(
     ] = "",
     json: JsonOption = False,
 ) -> None:
-    """Restore a backup into the empty home, database and object store of the settings, each byte verified."""
+    """Restore a backup into an empty home, its database and its object store; each byte is verified."""
     from pumice.service.store.restoring import Restore
 
     settings = load_settings({})
@@ -83,7 +83,7 @@ def repair(
     ] = None,
     json: JsonOption = False,
 ) -> None:
-    """Read every pack, and write those anew that have changed; exit code 3 if something could not be mended."""
+    """Mend what has changed, from a backup: every pack is read; exit code 3 if something could not be mended."""
     with telling("reading") as tell:
         done = changing(
             "models repair", {"from": str(source or "")}, lambda store: store.upkeep.repair(source, progress=tell)
