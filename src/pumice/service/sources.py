@@ -76,7 +76,7 @@ class Sources:
         if ref is None:
             return expand_versions(settings)
         with self._store() as store:
-            record = _found(store, settings.source, ref)
+            record = stored_version(store, settings.source, ref)
         return [numbered_version(settings, record.model, record.version)]
 
     def look(self, settings: ModelSettings) -> Located:
@@ -91,7 +91,7 @@ class Sources:
         if ref is None:
             return Located(*resolve_source(settings.source, settings.manifest))
         with self._store() as store:
-            _found(store, settings.source, ref)
+            stored_version(store, settings.source, ref)
             manifest = store.show(settings.source, unseal=True).manifest
         return Located(*_described(settings, manifest))
 
@@ -149,13 +149,23 @@ def stored_ref(source: str) -> Ref | None:
         return None
 
 
-def _found(store: Store, source: str, ref: Ref) -> VersionRecord:
+def stored_version(store: Store, source: str, ref: Ref) -> VersionRecord:
+    """Find the version that a source refers to.
+
+    Args:
+        store: The store.
+        source: What the user gave; `stored_ref` has read it.
+        ref: What was read.
+
+    Raises:
+        VersionNotFound: A version or an alias was named that is not there.
+        BadArtefact: A name alone was given, and there is no model of it; it may as well have been meant as a path.
+    """
     try:
         return store.find(source)
     except VersionNotFound as error:
         if ref.version is not None or ref.alias:
             raise
-        # it may as well have been meant as a path
         raise BadArtefact(
             source,
             "there is no such file or folder, and no model of this name in the store",

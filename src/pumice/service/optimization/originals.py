@@ -8,14 +8,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from pumice.domain.errors import BadArtefact, VersionNotFound
 from pumice.domain.store.names import Ref, check_model_name
 from pumice.domain.store.records import VersionRecord
 from pumice.optimize.making import lay_down
 from pumice.optimize.passes.base import MANIFEST, ModelFolder
 from pumice.optimize.passes.registry import installed_passes
 from pumice.optimize.race.digests import folder_digest, model_digest
-from pumice.service.sources import stored_ref
+from pumice.service.sources import stored_ref, stored_version
 from pumice.service.store.store import Store
 
 _STRANGE = re.compile(r"[^A-Za-z0-9._-]+")
@@ -63,7 +62,7 @@ def find_original(source: str, store: Store, work: Path, name: str = "") -> Orig
         own = place.stem if place.is_file() else place.name
         called = check_model_name(name or _STRANGE.sub("-", own).strip("-."))
         return _as_onnx(Original(ModelFolder.find(source), source, called), work)
-    record = _found(store, source, ref)
+    record = stored_version(store, source, ref)
     folder = pulled(store, record, work)
     called = check_model_name(name or record.model)
     return _as_onnx(Original(ModelFolder.find(str(folder)), str(folder), called, record), work)
@@ -117,16 +116,3 @@ def _with_manifest(found: Original, work: Path) -> Original:
         lay_down(found.folder, part)
         part.rename(place)
     return replace(found, folder=ModelFolder.read(place))
-
-
-def _found(store: Store, source: str, ref: Ref) -> VersionRecord:
-    try:
-        return store.find(source)
-    except VersionNotFound as error:
-        if ref.version is not None or ref.alias:
-            raise
-        raise BadArtefact(
-            source,
-            "there is no such file or folder, and no model of this name in the store",
-            f"give a path that exists, or a stored model ({', '.join(error.known) or 'the store is empty'})",
-        ) from None
