@@ -152,23 +152,32 @@ def as_markdown(results: Results, chart: str | None) -> str:
     """Writes the tables as a Markdown page, with the chart's path if there is one."""
     machine = results.machine
     parts = ["# Benchmarks", METHOD.format(**machine), TRITON_NOTE]
-    parts.append(f"Machine: {machine['cpu']}, {machine['cores']} cores, {machine['system']}, {machine['date']}.")
-    noise = noise_note(results)
-    if noise:
-        parts.append(f"**{noise}**")
+    parts += about(results)
     if chart:
         parts.append(f"![Pumice beside its peers]({chart})")
     if results.floods:
         parts.append(FLOODS)
-    for title, rows in sections(results):
-        head, *body = rows
-        rule = "|".join([":--", *["--:"] * (len(head) - 1)])
-        table = "\n".join([_row(head), f"|{rule}|", *map(_row, body)])
-        parts.append(f"## {title}\n\n{table}")
+    parts += [chapter(title, rows) for title, rows in sections(results)]
     versions = ", ".join(f"{SERVERS[name].title} {version}" for name, version in results.versions.items())
     parts.append(f"Versions: {versions}.")
     parts.append("`make bench` measures all of this anew.")
     return "\n\n".join(parts) + "\n"
+
+
+def about(results: Results) -> list[str]:
+    """Writes what the run was made on, and a warning if it was busy."""
+    machine = results.machine
+    told = [f"Machine: {machine['cpu']}, {machine['cores']} cores, {machine['system']}, {machine['date']}."]
+    noise = noise_note(results)
+    return [*told, f"**{noise}**"] if noise else told
+
+
+def chapter(title: str, rows: Table) -> str:
+    """Writes a table under its title, as Markdown."""
+    head, *body = rows
+    rule = "|".join([":--", *["--:"] * (len(head) - 1)])
+    table = "\n".join([_row(head), f"|{rule}|", *map(_row, body)])
+    return f"## {title}\n\n{table}"
 
 
 def _row(cells: list[str]) -> str:

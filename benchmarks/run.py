@@ -20,6 +20,7 @@ from benchmarks.flood_report import draw_floods
 from benchmarks.kills import run_kills
 from benchmarks.machine import machine, version
 from benchmarks.optimize import olive, racing
+from benchmarks.optimize.page import optimize_page
 from benchmarks.pairs import PAIRS, run_pair
 from benchmarks.report import as_markdown, as_text
 from benchmarks.rounds import Plan, run_rounds
@@ -121,8 +122,12 @@ def write(results: Results) -> None:
 
 
 def publish(results: Results) -> None:
-    """Writes page and chart where the documentation shows them."""
+    """Writes pages and charts where the documentation shows them; what was not measured stays as it was."""
     docs = paths.ROOT / "docs"
+    if results.optimized:
+        (docs / "benchmarks-optimize.md").write_text(optimize_page(results))
+    if not results.samples:
+        return
     (docs / "images").mkdir(parents=True, exist_ok=True)
     chart = draw(results)
     if chart:

@@ -58,12 +58,13 @@ def features(path: Path) -> np.ndarray:
 
 def build(target: Path) -> None:
     """Writes both."""
-    rows = []
+    rows, kinds = [], set()
     for path in files():
         try:
             rows.append(features(path))
         except OSError:
             continue
+        kinds.add(path.suffix.lower())
         if len(rows) == EXAMPLES:
             break
     part = target.with_suffix(".part")
@@ -71,7 +72,7 @@ def build(target: Path) -> None:
     [given] = onnxruntime.InferenceSession(part).get_inputs()
     examples = np.unique(np.stack(rows), axis=0)
     np.savez_compressed(target.with_name("magika.npz"), **{given.name: examples})
-    print(f"{len(examples)} different files of {len({path.suffix for path in files()})} kinds; input {given.name}")
+    print(f"{len(examples)} different files of {len(kinds)} kinds; input {given.name}")
     part.rename(target)
 
 
