@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from rich.table import Table
 from rich.text import Text
 
@@ -10,13 +12,16 @@ from pumice.optimize.findings import Report, VariantFinding
 from pumice.optimize.progress import ContenderView, RaceView
 from pumice.optimize.report import figures
 
+_CLOSE: dict[str, Any] = {"box": None, "padding": (0, 2, 0, 0), "pad_edge": False, "header_style": "bold underline"}
+"""What makes a table narrow enough for six columns of figures on a small terminal."""
+
 _STYLES = {"offered": "bold green", "passed": "blue", "not-yet": "yellow", "failed": "red", "unbuilt": "dim"}
 _WORDS = {
     "offered": "offered",
-    "passed": "passed, not better",
+    "passed": "no gain",
     "not-yet": "not yet",
     "failed": "failed",
-    "unbuilt": "not raced",
+    "unbuilt": "–",
 }
 _VERDICTS = {
     Verdict.PASS: Text("pass", "green"),
@@ -26,27 +31,27 @@ _VERDICTS = {
 
 
 def frontier_table(report: Report) -> Table:
-    """The variants beside the original, the best first."""
-    labelled = report.data.labelled
-    kind = "drop" if labelled else "disagreement"
+    """The variants beside the original, the best first; it fits into 80 columns."""
+    base, labelled = report.base, report.data.labelled
+    kind = "drop" if labelled else "differ"
+    timed = ", ".join(f"{figures.milliseconds(value)} ({shape})" for shape, value in base.latency_ms.items())
+    told = [figures.size(base.size_bytes), *([timed] if timed else [])]
     table = Table(
-        title=f"{report.base.name}: {len(report.offered)} of {len(report.variants)} variants offered",
+        title=f"{base.name}: {len(report.offered)} of {len(report.variants)} variants offered",
         title_justify="left",
         caption=(
-            f"{kind} below {figures.points(report.max_drop, sign=False)} points, all verdicts together at "
-            f"{report.confidence:.0%}; {report.data.certification:,} examples; latency pair by pair"
+            f"{'drop' if labelled else 'disagreement'} below {figures.points(report.max_drop, sign=False)} points, all "
+            f"verdicts together at {report.confidence:.0%}, {report.data.certification:,} examples; time and size by "
+            f"those of the original: {', '.join(told)} (rows x threads)"
         ),
         caption_justify="left",
+        **_CLOSE,
     )
     table.add_column("variant", overflow="fold")
-    table.add_column("verdict")
-    for heading in ("quality", f"{kind}, points", "latency, to the original", "size"):
-        table.add_column(heading, justify="right")
-    base = report.base
-    timed = ", ".join(f"{shape}: {figures.milliseconds(value)}" for shape, value in base.latency_ms.items())
-    table.add_row(
-        base.name, "original", figures.percent(base.value), "", timed, figures.size(base.size_bytes), style="dim"
-    )
+    table.add_column("verdict", no_wrap=True)
+    for heading in ("quality", f"{kind} (pt)", "time ×", "size ×"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_row(base.name, "original", figures.percent(base.value), "", "1", "1", style="dim")
     for variant in report.variants:
         table.add_row(*_cells(report, variant))
     return table
@@ -62,14 +67,13 @@ def reasons(report: Report) -> list[Text]:
 
 
 def race_table(view: RaceView) -> Table:
-    """A race at a moment."""
-    table = Table(title=_step(view), title_justify="left", expand=False)
+    """A race at a moment; below it stands why some have left."""
+    left = "\n".join(f"{one.name}: {one.note}" for one in view.contenders if one.note)
+    table = Table(title=_step(view), title_justify="left", caption=left, caption_justify="left", **_CLOSE)
     table.add_column("variant", overflow="fold")
-    table.add_column("stage")
-    table.add_column("verdict")
-    for heading in ("examples", "drop, points", "latency ×", "size ×"):
-        table.add_column(heading, justify="right")
-    table.add_column("", overflow="fold")
+    table.add_column("", no_wrap=True)
+    for heading in ("examples", "drop (pt)", "time ×", "size ×"):
+        table.add_column(heading, justify="right", no_wrap=True)
     for one in view.contenders:
         table.add_row(*_standing(one), style="dim" if one.stage == "done" and one.verdict is not Verdict.PASS else None)
     return table
@@ -87,29 +91,31 @@ def _step(view: RaceView) -> str:
 
 def _cells(report: Report, variant: VariantFinding) -> list[str | Text]:
     how = figures.standing(variant)
-    words = _WORDS[how]
-    if variant.quality and variant.quality.needed:
-        words = f"{words}: about {variant.quality.needed:,} more examples"
     latency, quality = variant.latency_ms, variant.quality
     share = variant.size_bytes / max(report.base.size_bytes, 1)
     return [
         variant.name,
-        Text(words, _STYLES[how]),
+        Text(_WORDS[how], _STYLES[how]),
         figures.percent(quality.value) if quality else "–",
-        figures.points_interval(quality.drop_interval) if quality else "–",
-        f"{figures.ratio(latency.ratio)} × ({figures.ratio_interval(latency.ratio_interval)})" if latency else "–",
-        f"{figures.size(variant.size_bytes)} ({share:.2f} ×)" if variant.size_bytes else "–",
+        _narrow(figures.points_interval(quality.drop_interval)) if quality else "–",
+        f"{figures.ratio(latency.ratio)} [{_narrow(figures.ratio_interval(latency.ratio_interval))}]"
+        if latency
+        else "–",
+        f"{share:.2f}" if variant.size_bytes else "–",
     ]
 
 
+def _narrow(interval: str) -> str:
+    return interval.replace(" … ", "…")
+
+
 def _standing(one: ContenderView) -> list[str | Text]:
+    decided = one.n and (one.stage in {"racing", "done"} or one.verdict is not Verdict.NOT_YET)
     return [
         one.name,
-        one.stage,
-        _VERDICTS[one.verdict] if one.n else Text("–"),
+        _VERDICTS[one.verdict] if decided else one.stage,
         f"{one.n:,}" if one.n else "–",
-        figures.points_interval(one.drop) if one.drop else "–",
-        f"{one.ratio[0]:.2f} ({figures.ratio_interval(one.ratio[1:])})" if one.ratio else "–",
+        _narrow(figures.points_interval(one.drop)) if one.drop else "–",
+        f"{one.ratio[0]:.2f} [{_narrow(figures.ratio_interval(one.ratio[1:]))}]" if one.ratio else "–",
         f"{one.size_ratio:.2f}" if one.size_ratio is not None else "–",
-        one.note,
     ]
