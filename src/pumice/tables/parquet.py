@@ -25,6 +25,11 @@ def arrow(module: str = "pyarrow") -> Any:
         raise MissingDependency("Parquet", "pyarrow", "pip install 'pumice[batch]'") from None
 
 
+def _damages() -> tuple[type[Exception], ...]:
+    """What the library raises on damaged bytes; text that is no UTF-8 is found when it is read."""
+    return (arrow().ArrowException, OSError, UnicodeDecodeError)
+
+
 class ParquetReader:
     """A Parquet file; a row group is in memory at a time at most."""
 
@@ -33,10 +38,10 @@ class ParquetReader:
         self._path, self._what = path, what
         try:
             self._file = library.ParquetFile(path)
-        except (arrow().ArrowException, OSError) as error:
+            self.schema = self._file.schema_arrow
+            self.columns: Sequence[str] = self.schema.names
+        except _damages() as error:
             raise BadSetting(what, f"'{path}'", f"a Parquet file ({error})") from None
-        self.columns: Sequence[str] = self._file.schema_arrow.names
-        self.schema = self._file.schema_arrow
         self.total: int = self._file.metadata.num_rows
         self.position = 0
 
@@ -52,16 +57,26 @@ class ParquetReader:
         for batch in self._batches(groups):
             fresh = batch.slice(skip)
             skip -= min(skip, batch.num_rows)
-            for values in fresh.to_pylist():
+            for values in self._values(fresh):
                 self.position += 1
                 yield Row(values, "", f"row {self.position}")
 
     def _batches(self, groups: list[int]) -> Iterator[Any]:
         try:
             yield from self._file.iter_batches(batch_size=_READ_ROWS, row_groups=groups)
-        except (arrow().ArrowException, OSError) as error:
-            problem = f"'{self._path}', which is damaged after row {self.position} ({error})"
-            raise BadSetting(self._what, problem, "a whole Parquet file") from None
+        except _damages() as error:
+            raise self._damaged(error) from None
+
+    def _values(self, batch: Any) -> list[dict[str, Any]]:
+        try:
+            values: list[dict[str, Any]] = batch.to_pylist()
+        except _damages() as error:
+            raise self._damaged(error) from None
+        return values
+
+    def _damaged(self, error: Exception) -> BadSetting:
+        problem = f"'{self._path}', which is damaged after row {self.position} ({error})"
+        return BadSetting(self._what, problem, "a whole Parquet file")
 
     def close(self) -> None:
         """Close the file."""

@@ -25,6 +25,7 @@ PumiceError
 ├── VersionInUse               something else needs it
 ├── Tampered                   stored bytes have changed
 ├── Untrusted                  no trusted key signed it
+├── StillSealed                nobody asked for it in the clear
 ├── ExchangeFailed             another registry failed
 ├── Unsupported
 ├── Unavailable                come back later
@@ -42,7 +43,6 @@ PumiceError
     ├── BadSetting
     ├── BadArtefact
     ├── UnsafeArtefact
-    ├── StillSealed            nobody asked for it in the clear
     ├── WrongSealKey
     └── MissingDependency
 

@@ -186,7 +186,7 @@ class Untrusted(PumiceError):
 
 
 @dataclass(eq=False)
-class StillSealed(SetupError):
+class StillSealed(PumiceError):
     """Something would have to be told or written in the clear, and nobody asked for that.
 
     Args:
