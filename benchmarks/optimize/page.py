@@ -6,9 +6,9 @@ from benchmarks.report import about, bound_table, chapter
 from benchmarks.samples import Results
 
 METHOD = (
-    "`pumice optimize` as a user runs it, with its default recipe, on real models: what it offers, what it refuses and"
-    " why, and what that cost. Verdicts and intervals of one model hold together at 95 %. Latency is that of an"
-    " undisturbed run, variant and original in turn. Variants that are not offered are listed as well."
+    "`pumice optimize` as a user runs it, with its default recipe where nothing else is said, on real models: what it"
+    " offers, what it refuses and why, and what that cost. Verdicts and intervals of one model hold together at 95 %."
+    " Latency is that of an undisturbed run, variant and original in turn."
 )
 NAMES = {
     "minilm_eager_pytorch_of_offered": "one row of 32 tokens, one thread: CPU of eager PyTorch by that of the offered",
@@ -28,5 +28,5 @@ def optimize_page(results: Results) -> str:
         parts.append(chapter("MiniLM beside PyTorch", [["", "value"], *extras]))
     parts.append(chapter("Bounds", bound_table(list(bounds_optimize(results)))))
     parts += [f"Not measured: {problem}." for problem in results.problems]
-    parts.append("`python -m benchmarks.run --workload optimize --publish` measures all of this anew.")
+    parts.append("`python -m benchmarks.run --workload optimize --peers pumice --publish` measures all of this anew.")
     return "\n\n".join(parts) + "\n"
