@@ -58,12 +58,18 @@ def frontier_table(report: Report) -> Table:
 
 
 def reasons(report: Report) -> list[Text]:
-    """Why each variant stands where it stands, a line each."""
+    """Why each variant stands where it stands, a line each, and how many examples would decide what is open."""
     return [
         Text.assemble((f"{variant.name}: ", "bold"), reason)
         for variant in report.variants
-        for reason in variant.reasons
+        for reason in (*variant.reasons, *_needed(variant))
     ]
+
+
+def _needed(variant: VariantFinding) -> list[str]:
+    needed = variant.quality.needed if variant.quality else None
+    told = needed is None or any(f"{needed:,}" in reason for reason in variant.reasons)
+    return [] if told else [f"about {needed:,} more examples would prove its quality"]
 
 
 def race_table(view: RaceView) -> Table:
