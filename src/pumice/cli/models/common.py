@@ -201,7 +201,8 @@ def telling(what: str) -> Iterator[Progress]:
     Args:
         what: What is being done, for example ``pushing``.
     """
-    with _bar(what) if sys.stderr.isatty() else contextlib.nullcontext(_lines(what)) as tell:
+    lines = now_and_then(lambda done, total: f"{what}: {size_text(done)} of {size_text(total)}")
+    with _bar(what) if sys.stderr.isatty() else contextlib.nullcontext(lines) as tell:
         yield tell
 
 
@@ -218,7 +219,12 @@ def time_text(moment: float) -> str:
     return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(moment))
 
 
-def _lines(what: str) -> Progress:
+def now_and_then(line: Callable[[int, int], str]) -> Progress:
+    """Progress as a line on standard error, now and then.
+
+    Args:
+        line: What it says of how much is done, and of how much.
+    """
     told = time.monotonic()
 
     def tell(done: int, total: int) -> None:
@@ -226,7 +232,7 @@ def _lines(what: str) -> Progress:
         now = time.monotonic()
         if now - told >= LINE_EVERY_S:
             told = now
-            sys.stderr.write(f"{what}: {size_text(done)} of {size_text(total)}\n")
+            sys.stderr.write(f"{line(done, total)}\n")
 
     return tell
 

@@ -26,8 +26,8 @@ from pumice.cli.optimize.common import (
     work_folder,
 )
 from pumice.cli.optimize.live import live_race
-from pumice.cli.optimize.table import frontier_table, reasons
-from pumice.cli.output import console, print_json
+from pumice.cli.optimize.table import show_found
+from pumice.cli.output import print_json
 from pumice.domain.evidence.verdict import Verdict
 from pumice.optimize.quality.choosing import Wishes
 from pumice.optimize.report import write_report
@@ -81,11 +81,7 @@ def certify(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
 
 def _show(done: Certified, files: list[Path]) -> None:
     found = done.report
-    out = console()
-    out.print(frontier_table(found))
-    for line in reasons(found):
-        out.print(line, soft_wrap=True)
-    typer.echo(f"agree: {found.agree}\ndrop: {found.drop}")
+    show_found(found)
     for file in files:
         typer.echo(f"written: {file}")
     quality = done.finding.quality

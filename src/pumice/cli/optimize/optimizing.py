@@ -26,8 +26,8 @@ from pumice.cli.optimize.common import (
     work_folder,
 )
 from pumice.cli.optimize.live import live_race
-from pumice.cli.optimize.table import frontier_table, reasons
-from pumice.cli.output import console, print_json
+from pumice.cli.optimize.table import show_found
+from pumice.cli.output import print_json
 from pumice.domain.store.records import VersionRecord
 from pumice.optimize.findings import Objective
 from pumice.optimize.quality.choosing import Wishes
@@ -94,11 +94,7 @@ def optimize(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
 
 def _show(done: Optimized, files: list[Path]) -> None:
     found, kept = done.report, done.kept
-    out = console()
-    out.print(frontier_table(found))
-    for line in reasons(found):
-        out.print(line, soft_wrap=True)
-    typer.echo(f"agree: {found.agree}\ndrop: {found.drop}")
+    show_found(found)
     for name, record in kept.variants.items():
         typer.echo(f"{name}: {_ref(record)}, certified against {_ref(kept.base)}")
     for file in files:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import typer
 from rich.table import Table
 from rich.text import Text
 
+from pumice.cli.output import console
 from pumice.domain.evidence.verdict import Verdict
 from pumice.optimize.findings import Report, VariantFinding
 from pumice.optimize.progress import ContenderView, RaceView
@@ -28,6 +30,15 @@ _VERDICTS = {
     Verdict.FAIL: Text("fail", "red"),
     Verdict.NOT_YET: Text("not yet", "yellow"),
 }
+
+
+def show_found(report: Report) -> None:
+    """Print what was found: the table, the reasons, and what agreement and drop mean."""
+    out = console()
+    out.print(frontier_table(report))
+    for line in reasons(report):
+        out.print(line, soft_wrap=True)
+    typer.echo(f"agree: {report.agree}\ndrop: {report.drop}")
 
 
 def frontier_table(report: Report) -> Table:

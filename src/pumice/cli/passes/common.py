@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import sys
 import tempfile
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,7 +13,7 @@ import msgspec
 import typer
 import yaml
 
-from pumice.cli.models.common import LINE_EVERY_S, size_text
+from pumice.cli.models.common import now_and_then, size_text
 from pumice.cli.output import print_json
 from pumice.domain.errors import BadSetting
 from pumice.optimize.passes.base import ModelFolder, Tell
@@ -108,7 +107,8 @@ def tell(built: Built, base: ModelFolder, source: str, *, json: bool) -> None:
 @contextlib.contextmanager
 def progress(what: str) -> Iterator[Tell]:
     """Tell on standard error how far a pass is: a bar on a terminal, a line now and then elsewhere."""
-    with _bar(what) if sys.stderr.isatty() else contextlib.nullcontext(_lines(what)) as told:
+    lines = now_and_then(lambda done, total: f"{what}: {done}{f' of {total}' if total else ''}")
+    with _bar(what) if sys.stderr.isatty() else contextlib.nullcontext(lines) as told:
         yield told
 
 
@@ -121,16 +121,3 @@ def _bar(what: str) -> Iterator[Tell]:
     with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
         bar = bars.add_task("", total=None)
         yield lambda done, total: bars.update(bar, completed=done, total=total or None)
-
-
-def _lines(what: str) -> Tell:
-    told = time.monotonic()
-
-    def tell_line(done: int, total: int) -> None:
-        nonlocal told
-        now = time.monotonic()
-        if now - told >= LINE_EVERY_S:
-            told = now
-            sys.stderr.write(f"{what}: {done}{f' of {total}' if total else ''}\n")
-
-    return tell_line
